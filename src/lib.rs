@@ -1,11 +1,69 @@
-//! The kubelet image credential provider for Amazon ECR: the parts that need nothing but their arguments.
+//! The kubelet image credential provider for Amazon ECR.
+//!
+//! This library exists for the binary `ecr-credential-provider` and its tests; it makes no promise of a
+//! stable interface. Users start at `README.md`.
+//!
+//! ```text
+//! stdin ─▶ protocol ─▶ image ─▶ registry ─▶ provider ─▶ aws ─▶ token ─▶ protocol ─▶ stdout
+//! ```
+//!
+//! Dependencies point down only:
+//!
+//! | layer | modules | may use |
+//! |---|---|---|
+//! | edge | `host`, `watchdog`, [`role`], `kubelet`, `cli` | the process |
+//! | orchestration | `context`, `provider`, `aws` | the network, through the AWS SDK, in `aws` alone |
+//! | core | [`protocol`], [`image`], [`registry`], [`partition`], [`token`], [`duration`], [`settings`], [`secret`], [`error`] | their arguments |
 
+mod aws;
+mod cli;
+mod context;
+mod dmi;
 pub mod duration;
 pub mod error;
+mod host;
 pub mod image;
+mod kubelet;
+mod log;
 pub mod partition;
 pub mod protocol;
+mod provider;
 pub mod registry;
+pub mod role;
 pub mod secret;
 pub mod settings;
 pub mod token;
+mod watchdog;
+
+use std::process::ExitCode;
+
+use error::{Code, Error};
+pub use host::Host;
+use role::Role;
+
+/// Runs the role that the arguments ask for. On failure one line goes to stderr and nothing to stdout.
+pub fn run(host: &Host) -> ExitCode {
+    report_panics_in_one_line();
+    let outcome = match Role::of(host.arguments()) {
+        Role::Kubelet if host::stdin_is_terminal() => cli::explain(),
+        Role::Kubelet => kubelet::answer_request(host),
+        Role::Human => cli::run(host),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            host::write_last_words(&error.to_string());
+            error.exit_code()
+        }
+    }
+}
+
+/// A panic is our defect, but whoever reads the kubelet's journal still deserves a code and one line. The
+/// message of the panic is left out: it may quote what must not be seen.
+fn report_panics_in_one_line() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+        host::write_last_words(&Error::new(Code::Internal, format!("panic at {place}")).to_string());
+        host::exit_with_failure();
+    }));
+}

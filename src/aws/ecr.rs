@@ -1,0 +1,131 @@
+//! The call to `GetAuthorizationToken` of ECR and ECR Public.
+
+use aws_config::{AppName, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_smithy_types::DateTime;
+use aws_types::region::Region;
+use aws_types::service_config::ServiceConfigKey;
+use jiff::{SignedDuration, Timestamp};
+
+use super::classify::{Doing, sdk_error};
+use super::http::Transport;
+use super::{BEHAVIOR, retries, timeouts};
+use crate::context::Context;
+use crate::error::{Code, Error};
+use crate::host;
+use crate::registry::Registry;
+use crate::secret::Secret;
+use crate::token::AuthorizationToken;
+
+/// Asks the service of `registry` for a token and checks it.
+pub(super) async fn ask(
+    registry: &Registry,
+    credentials: Credentials,
+    transport: &Transport,
+    context: &Context<'_>,
+) -> Result<AuthorizationToken, Error> {
+    let doing =
+        Doing::start(format!("asking for a password for `{registry}`"), transport, Some(&credentials));
+    let config = sdk_config(registry, credentials, transport, context).await;
+    let Parts { token, expires_at } = match registry {
+        Registry::Private(_) => ask_private(&config, &doing).await?,
+        Registry::Public { .. } => ask_public(&config, &doing).await?,
+    };
+    let missing = |field| Error::new(Code::NoToken, format!("{doing}: there is no `{field}`"));
+    let token = token.ok_or_else(|| missing("authorizationToken"))?;
+    let expires_at = expires_at.ok_or_else(|| missing("expiresAt"))?;
+    AuthorizationToken::decode(&token, expires_at, time_at_aws(transport, context))
+        .map_err(|error| error.while_doing(&doing))
+}
+
+/// What we need of either service's answer.
+struct Parts {
+    token: Option<Secret>,
+    expires_at: Option<Timestamp>,
+}
+
+impl Parts {
+    fn new(token: Option<&str>, expires_at: Option<&DateTime>) -> Self {
+        Self {
+            token: token.map(|token| Secret::from(token.to_owned())),
+            expires_at: expires_at.and_then(|time| Timestamp::from_second(time.secs()).ok()),
+        }
+    }
+}
+
+async fn ask_private(config: &SdkConfig, doing: &Doing<'_>) -> Result<Parts, Error> {
+    let call = aws_sdk_ecr::Client::new(config).get_authorization_token().send();
+    let answer = call.await.map_err(|error| sdk_error(&error, doing))?;
+    let data = answer.authorization_data().first();
+    let data =
+        data.ok_or_else(|| Error::new(Code::NoToken, format!("{doing}: `authorizationData` is empty")))?;
+    Ok(Parts::new(data.authorization_token(), data.expires_at()))
+}
+
+async fn ask_public(config: &SdkConfig, doing: &Doing<'_>) -> Result<Parts, Error> {
+    let call = aws_sdk_ecrpublic::Client::new(config).get_authorization_token().send();
+    let answer = call.await.map_err(|error| sdk_error(&error, doing))?;
+    let data = answer.authorization_data();
+    let data =
+        data.ok_or_else(|| Error::new(Code::NoToken, format!("{doing}: `authorizationData` is missing")))?;
+    Ok(Parts::new(data.authorization_token(), data.expires_at()))
+}
+
+/// The configuration of the client: what the environment and the AWS configuration file say about
+/// endpoints, and from the host name of the registry the region and the kind of endpoint.
+async fn sdk_config(
+    registry: &Registry,
+    credentials: Credentials,
+    transport: &Transport,
+    context: &Context<'_>,
+) -> SdkConfig {
+    let budget = context.deadline.limit();
+    let config = aws_config::defaults(BEHAVIOR())
+        .region(Region::new(registry.region().to_owned()))
+        .credentials_provider(credentials)
+        .http_client(transport.clone())
+        .timeout_config(timeouts(budget))
+        .retry_config(retries(budget))
+        .app_name(
+            AppName::new(env!("CARGO_PKG_NAME")).unwrap_or_else(|_| unreachable!("a package name is valid")),
+        )
+        .load()
+        .await;
+    if has_custom_endpoint(registry, &config) {
+        // The SDK refuses to choose a kind of endpoint for an endpoint that was chosen already.
+        return config;
+    }
+    let mut config = config.into_builder();
+    if registry.is_fips() {
+        config.set_use_fips(Some(true));
+    }
+    if registry.is_dual_stack() {
+        config.set_use_dual_stack(Some(true));
+    }
+    config.build()
+}
+
+fn has_custom_endpoint(registry: &Registry, config: &SdkConfig) -> bool {
+    let service = match registry {
+        Registry::Private(_) => "ECR",
+        Registry::Public { .. } => "ECR PUBLIC",
+    };
+    let key = ServiceConfigKey::builder()
+        .service_id(service)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build();
+    let for_service = config.service_config().zip(key.ok()).and_then(|(source, key)| source.load_config(key));
+    for_service.is_some() || config.endpoint_url().is_some()
+}
+
+/// The time of the answer by AWS's clock, or by ours where the answer does not say it.
+fn time_at_aws(transport: &Transport, context: &Context<'_>) -> Timestamp {
+    let here = host::now();
+    let Some(there) = transport.last_exchange().date else { return here };
+    let skew = here.duration_since(there);
+    if skew.abs() > SignedDuration::from_mins(1) {
+        context.log.debug(|| format!("the local clock differs from that of AWS by {skew:#}"));
+    }
+    there
+}

@@ -1,0 +1,70 @@
+//! The command line, for people.
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::error::{Code, Error};
+use crate::host::{self, Host};
+
+/// Kubelet image credential provider for Amazon ECR
+///
+/// The kubelet runs this program before it pulls an image whose name matches
+/// `matchImages` of its CredentialProviderConfig: it writes a
+/// CredentialProviderRequest to stdin and reads a CredentialProviderResponse,
+/// with a registry password that lives under 12 hours, from stdout.
+///
+/// Exit status: 0 answered; 1 failed, with one line and a code on stderr and
+/// nothing on stdout; 2 wrong arguments.
+#[derive(Debug, Parser)]
+#[command(name = "ecr-credential-provider", version, disable_help_subcommand = true)]
+#[command(verbatim_doc_comment, after_help = TRY_IT)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Answer one CredentialProviderRequest on stdin; the same as no argument at all
+    GetCredentials,
+}
+
+const TRY_IT: &str = "\
+To see what the kubelet would get:
+  echo '{\"kind\": \"CredentialProviderRequest\",
+         \"apiVersion\": \"credentialprovider.kubelet.k8s.io/v1\",
+         \"image\": \"571600876202.dkr.ecr.eu-central-1.amazonaws.com/team/app\"}' |
+    AWS_SHARED_CREDENTIALS_FILE=/etc/ecr-credential-provider/credentials ecr-credential-provider";
+
+/// Runs what the arguments ask for.
+pub(crate) fn run(host: &Host) -> Result<(), Error> {
+    match CommandLine::try_parse_from(host.arguments()) {
+        Ok(CommandLine { command: None | Some(Command::GetCredentials) }) => {
+            crate::kubelet::answer_request(host)
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            print(&error.render().to_string())
+        }
+        Err(error) => Err(usage(&error)),
+    }
+}
+
+/// Someone started the program at a terminal, without arguments, and would wait for ever.
+pub(crate) fn explain() -> Result<(), Error> {
+    let help = <CommandLine as clap::CommandFactory>::command().render_long_help();
+    host::write_stderr(&format!(
+        "This is a plugin of the kubelet and expects a request on stdin, but stdin is a terminal.\n\n{help}"
+    ));
+    Err(Error::new(Code::RequestUnreadable, "stdin is a terminal"))
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    host::write_stdout(text.as_bytes()).map_err(|error| Error::new(Code::ResponseUnwritten, error))
+}
+
+/// The first paragraph of clap's message; the rest repeats the usage, and the kubelet logs one line.
+fn usage(error: &clap::Error) -> Error {
+    let message = error.render().to_string();
+    let first = message.split("\n\n").next().unwrap_or_default();
+    Error::new(Code::Usage, first.trim_start_matches("error: "))
+}

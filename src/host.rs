@@ -1,0 +1,148 @@
+//! The process and its machine: the only module that reads the environment, the arguments, the clock,
+//! stdin and files, and that writes to stdout and stderr.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+/// What `main` hands down: arguments and environment as they were at the start, and the start itself.
+#[derive(Debug)]
+pub struct Host {
+    arguments: Vec<OsString>,
+    environment: BTreeMap<OsString, OsString>,
+    stopwatch: Stopwatch,
+}
+
+impl Host {
+    /// The process that runs.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads process state")]
+    pub fn of_this_process() -> Self {
+        Self {
+            arguments: std::env::args_os().collect(),
+            environment: std::env::vars_os().collect(),
+            stopwatch: Stopwatch(Instant::now()),
+        }
+    }
+
+    /// The arguments, the program's name first.
+    pub(crate) fn arguments(&self) -> &[OsString] {
+        &self.arguments
+    }
+
+    /// An environment variable. One that is empty counts as not set, as in the AWS SDKs.
+    pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// The time since the process started.
+    pub(crate) fn stopwatch(&self) -> Stopwatch {
+        self.stopwatch
+    }
+
+    /// A point in time, counted from the start of the process.
+    pub(crate) fn deadline(&self, limit: Duration) -> Deadline {
+        Deadline { stopwatch: self.stopwatch, limit }
+    }
+}
+
+/// The time since the process started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// When everything must be over. All waiting is cut from this one budget.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    stopwatch: Stopwatch,
+    limit: Duration,
+}
+
+impl Deadline {
+    pub(crate) fn limit(self) -> Duration {
+        self.limit
+    }
+
+    pub(crate) fn remaining(self) -> Duration {
+        self.limit.saturating_sub(self.stopwatch.elapsed())
+    }
+}
+
+/// The time of the local clock. It may be wrong; nothing that decides over a token may rest on it alone.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+pub(crate) fn stdin_is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Reads stdin to its end, or `limit` bytes and one more, by which the caller knows that there are too many.
+pub(crate) fn read_stdin(limit: usize) -> io::Result<Vec<u8>> {
+    let mut input = Vec::new();
+    let one_more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    io::stdin().lock().take(one_more).read_to_end(&mut input)?;
+    Ok(input)
+}
+
+/// Writes the whole answer, or reports why not (a closed pipe is not a reason to be killed by a signal).
+pub(crate) fn write_stdout(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// Writes a line to stderr. Nothing can be done if that fails, so nothing is.
+pub(crate) fn write_stderr(line: &str) {
+    let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Writes the last line to stderr. The kubelet puts it into a line of its journal, and spreads that over three
+/// if it ends with a line break, of which the middle one, with the cause, is not marked as an error. So it
+/// gets one only at a terminal.
+pub(crate) fn write_last_words(line: &str) {
+    let line_break = if io::stderr().is_terminal() { "\n" } else { "" };
+    let _ = io::stderr().lock().write_all(format!("{line}{line_break}").as_bytes());
+}
+
+/// A file that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read `{}`: {source}", path.display())]
+pub(crate) struct FileError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl FileError {
+    pub(crate) fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// Reads a file that is small by nature.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads files")]
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FileError> {
+    std::fs::read(path).map_err(|source| FileError { path: path.to_owned(), source })
+}
+
+/// Ends the process from a place that cannot return to `main`.
+#[expect(clippy::exit, reason = "a panic hook and a watching thread cannot return")]
+pub(crate) fn exit_with_failure() -> ! {
+    std::process::exit(1)
+}
+
+/// Leaves the end to another thread.
+pub(crate) fn wait_for_the_end() -> ! {
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,79 @@
+//! The role in which the kubelet runs us: one request on stdin, one response on stdout.
+
+use crate::context::Context;
+use crate::error::{Code, Error};
+use crate::host::{self, Host};
+use crate::image::ImageReference;
+use crate::protocol::{self, Auth, LARGEST_REQUEST, Request, Response};
+use crate::provider::{self, Answer};
+use crate::registry::Registry;
+
+/// Where the Go provider looks for the role of a pod's service account.
+const ROLE_ANNOTATION: &str = "eks.amazonaws.com/ecr-role-arn";
+const ROLE_VARIABLE: &str = "AWS_ECR_ROLE_ARN";
+
+/// Answers one request. On failure nothing has been written to stdout.
+pub(crate) fn answer_request(host: &Host) -> Result<(), Error> {
+    let context = Context::new(host)?;
+    let outcome = decide(&context).and_then(|line| {
+        context.watchdog.enter("writing the response to stdout");
+        host::write_stdout(&line).map_err(|error| Error::new(Code::ResponseUnwritten, error))
+    });
+    if !context.watchdog.ends_the_run() {
+        // The deadline has passed just now, and its line is being written.
+        host::wait_for_the_end();
+    }
+    outcome
+}
+
+/// From stdin to the bytes of the response.
+fn decide(context: &Context<'_>) -> Result<Vec<u8>, Error> {
+    context.watchdog.enter("waiting for the caller to write the request to stdin and close it");
+    let input =
+        host::read_stdin(LARGEST_REQUEST).map_err(|error| Error::new(Code::RequestUnreadable, error))?;
+    if input.len() > LARGEST_REQUEST {
+        return Err(Error::new(Code::RequestTooLarge, format!("more than {LARGEST_REQUEST} bytes")));
+    }
+    if input.is_empty() {
+        return Err(Error::new(Code::RequestUnreadable, "stdin is empty"));
+    }
+    let request = protocol::decode_request(&input)?;
+    let image: ImageReference =
+        request.image.parse().map_err(|error| Error::new(Code::ImageMalformed, error))?;
+    context.log.debug(|| format!("asked for `{image}` as {}", request.api_version.as_str()));
+    refuse_role_of_service_account(&request, context)?;
+    let response = response_for(&image, context)?;
+    protocol::encode_response(&response, request.api_version)
+}
+
+/// The Go provider assumes the role that is named for the pod. To answer with the node's identity instead
+/// would give pods what only the node may have.
+fn refuse_role_of_service_account(request: &Request, context: &Context<'_>) -> Result<(), Error> {
+    let Some(account) = &request.service_account else { return Ok(()) };
+    let place = if account.annotations.contains_key(ROLE_ANNOTATION) {
+        format!("the annotation `{ROLE_ANNOTATION}`")
+    } else if context.host.variable(ROLE_VARIABLE).is_some() {
+        format!("`{ROLE_VARIABLE}`")
+    } else {
+        context.log.debug(|| "the request has a service account token, but no role is named for it".into());
+        return Ok(());
+    };
+    Err(Error::new(Code::ServiceAccount, format!("{place} names a role for the pod's service account")))
+}
+
+fn response_for(image: &ImageReference, context: &Context<'_>) -> Result<Response, Error> {
+    let answer = match Registry::from_host(image.host()) {
+        Ok(registry) => provider::answer(&registry, context)?,
+        Err(reason) => Answer::not_ecr(image.host(), &reason),
+    };
+    Ok(match answer {
+        Answer::Password { username, password, cache_duration } => {
+            let auth = Auth { key: image.auth_key(), username, password };
+            Response { cache_duration, auth: Some(auth) }
+        }
+        Answer::Nothing { because, cache_duration } => {
+            host::write_last_words(&because.to_string());
+            Response { cache_duration, auth: None }
+        }
+    })
+}

@@ -1,0 +1,54 @@
+//! From a registry to what the kubelet may know: a password, or nothing, and for how long.
+
+use crate::aws;
+use crate::context::Context;
+use crate::duration::GoDuration;
+use crate::error::{Code, Error, Kind};
+use crate::registry::{NotEcr, Registry};
+use crate::secret::Secret;
+
+/// How long the kubelet may remember that ECR Public goes without a password on this node. Short enough
+/// that a repaired permission takes effect soon, long enough that a burst of pulls asks once.
+const PUBLIC_WITHOUT_PASSWORD: GoDuration = GoDuration::from_secs(300);
+
+/// What to answer.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A password, and for how long to keep it.
+    Password { username: String, password: Secret, cache_duration: GoDuration },
+    /// No password; the reason goes to stderr.
+    Nothing { because: Error, cache_duration: GoDuration },
+}
+
+impl Answer {
+    /// Not for us. The kubelet must not remember that: it would be remembered for all images of the host.
+    pub(crate) fn not_ecr(host: &str, reason: &NotEcr) -> Self {
+        let because = Error::new(Code::NotEcr, format!("`{host}` gets no password: {reason}"));
+        Self::Nothing { because, cache_duration: GoDuration::ZERO }
+    }
+}
+
+/// Gets a password for `registry`.
+///
+/// ECR Public is best effort. It serves without a password, at a lower rate, and a node without AWS
+/// identity, without the permission, or of another partition must still be able to pull from it.
+pub(crate) fn answer(registry: &Registry, context: &Context<'_>) -> Result<Answer, Error> {
+    match aws::issue_token(registry, context) {
+        Ok(token) => {
+            let cache_duration = token.cache_duration();
+            context.log.debug(|| {
+                format!("password valid until {:.0}, kubelet keeps it {cache_duration}", token.expires_at)
+            });
+            Ok(Answer::Password { username: token.username, password: token.password, cache_duration })
+        }
+        Err(error) if may_go_without(registry, &error) => {
+            Ok(Answer::Nothing { because: error, cache_duration: PUBLIC_WITHOUT_PASSWORD })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn may_go_without(registry: &Registry, error: &Error) -> bool {
+    matches!(registry, Registry::Public { .. })
+        && (error.code() == Code::NoIdentity || error.code().kind() == Kind::Denied)
+}
