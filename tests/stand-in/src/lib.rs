@@ -1,0 +1,18 @@
+//! The world around `ecr-credential-provider`, on loopback, for its tests and its demonstration.
+//!
+//! Nothing of this is in the shipped binary, and nothing of the shipped library is used here: what both
+//! sides must agree on (signatures, the kubelet's protocol, its matching rules) is written a second time
+//! from its specification, so that an error on one side shows.
+
+#![expect(clippy::missing_panics_doc, reason = "a stand-in that cannot start ends the test")]
+#![expect(clippy::expect_used, reason = "a stand-in that cannot start ends the test")]
+
+pub mod aws;
+pub mod kubelet;
+pub mod proxy;
+pub mod registry;
+mod server;
+mod sigv4;
+pub mod tls;
+
+pub use server::Reply;

@@ -1,0 +1,132 @@
+//! An OCI registry with one image, that lets in whoever has a password that AWS issued.
+//!
+//! As much of the [distribution specification] as a pull needs.
+//!
+//! [distribution specification]: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::aws::Aws;
+use crate::server::{Reply, Server};
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const LAYER: &[u8] = b"the layer of an image";
+const CONFIG: &[u8] = b"{}";
+
+/// A running registry.
+#[derive(Debug)]
+pub struct Registry {
+    server: Server,
+}
+
+impl Registry {
+    /// Starts a registry that trusts the passwords of `aws`.
+    pub fn start(aws: &Aws) -> Self {
+        let aws = aws.clone();
+        let handler = move |request: Request<Bytes>| Reply::Answer(answer(&request, &aws));
+        Self { server: Server::http(None, Arc::new(handler)) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+}
+
+fn answer(request: &Request<Bytes>, aws: &Aws) -> Response<Bytes> {
+    if !password_of(request).is_some_and(|password| aws.accepts_password(&password)) {
+        return Response::builder()
+            .status(StatusCode::UNAUTHORIZED)
+            .header(
+                "www-authenticate",
+                "Basic realm=\"https://571600876202.dkr.ecr.eu-central-1.amazonaws.com/\"",
+            )
+            .body(Bytes::from_static(b"Not Authorized\n"))
+            .expect("a valid response");
+    }
+    let path = request.uri().path();
+    let (content_type, body) = if path == "/v2/" {
+        ("application/json", Bytes::from_static(b"{}"))
+    } else if path.contains("/manifests/") {
+        (MANIFEST, Bytes::from(manifest()))
+    } else if path.ends_with(&digest(LAYER)) {
+        ("application/octet-stream", Bytes::from_static(LAYER))
+    } else if path.ends_with(&digest(CONFIG)) {
+        ("application/octet-stream", Bytes::from_static(CONFIG))
+    } else {
+        let not_found = Response::builder().status(StatusCode::NOT_FOUND);
+        return not_found.body(Bytes::new()).expect("a valid response");
+    };
+    let found = Response::builder().header("content-type", content_type);
+    found.header("docker-content-digest", digest(&body)).body(body).expect("a valid response")
+}
+
+fn password_of(request: &Request<Bytes>) -> Option<String> {
+    let header = request.headers().get("authorization")?.to_str().ok()?;
+    let decoded = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
+    String::from_utf8(decoded).ok()?.strip_prefix("AWS:").map(str::to_owned)
+}
+
+fn manifest() -> String {
+    json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "size": CONFIG.len(), "digest": digest(CONFIG)},
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": LAYER.len(), "digest": digest(LAYER)}],
+    })
+    .to_string()
+}
+
+/// `sha256:…` of a content.
+pub fn digest(content: &[u8]) -> String {
+    let hash = Sha256::digest(content);
+    hash.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// What a registry answered.
+#[derive(Debug)]
+pub struct Pulled {
+    /// The status code.
+    pub status: u16,
+    /// The `docker-content-digest` header, or nothing.
+    pub digest: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// Fetches `path` of the registry `host`, which is served at `address`, as a container runtime does.
+pub fn pull(
+    address: SocketAddr,
+    host: &str,
+    path: &str,
+    user_and_password: Option<(&str, &str)>,
+) -> anyhow::Result<Pulled> {
+    let mut request = Request::get(path).header("host", host).header("accept", MANIFEST);
+    if let Some((user, password)) = user_and_password {
+        let credentials = STANDARD.encode(format!("{user}:{password}"));
+        request = request.header("authorization", format!("Basic {credentials}"));
+    }
+    let request = request.body(Empty::<Bytes>::new())?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(address).await.context("connecting to the registry")?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let response = sender.send_request(request).await?;
+        let status = response.status().as_u16();
+        let header = response.headers().get("docker-content-digest");
+        let digest = header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        Ok(Pulled { status, digest, body: response.into_body().collect().await?.to_bytes() })
+    })
+}
