@@ -1,0 +1,21 @@
+//! Tests of the real binary, one module for each part of its contract.
+//!
+//! Every run has an environment of its own (nothing of the machine's: machines export proxies and CA
+//! bundles), no HOME, as under a kubelet, and AWS on loopback. Exit status, stdout and stderr are always
+//! compared together.
+
+#![expect(clippy::expect_used, reason = "a test that cannot be set up has failed")]
+
+mod cli;
+mod deadline;
+mod docs;
+mod faults;
+mod host_forms;
+mod identity;
+mod moto;
+mod network;
+mod plugin;
+mod requests;
+mod secrets;
+mod settings;
+mod strangers;
