@@ -17,7 +17,7 @@ use hyper::{Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::server::{Reply, Server};
+use crate::server::{ANY_PORT, Reply, Server};
 use crate::sigv4::Authorization;
 use crate::tls::TestCa;
 
@@ -43,6 +43,8 @@ pub struct Aws {
 pub struct Behaviour {
     /// How long a registry password lives.
     pub password_life: SignedDuration,
+    /// The registry password. Without one, each answer has another.
+    pub password: Option<String>,
     /// How far AWS's clock is ahead of ours.
     pub clock_ahead: SignedDuration,
     /// How long each answer takes.
@@ -109,20 +111,26 @@ struct Identity {
 impl Aws {
     /// Starts AWS over plain HTTP.
     pub fn start() -> Self {
-        Self::serve(None)
+        Self::serve(ANY_PORT, None)
     }
 
     /// Starts AWS over TLS, under any name, with certificates of `ca`.
     pub fn start_tls(ca: &TestCa) -> Self {
-        Self::serve(Some(ca))
+        Self::serve(ANY_PORT, Some(ca))
     }
 
-    fn serve(ca: Option<&TestCa>) -> Self {
+    /// The same at an address of one's choice.
+    pub fn start_tls_at(address: SocketAddr, ca: &TestCa) -> Self {
+        Self::serve(address, Some(ca))
+    }
+
+    fn serve(address: SocketAddr, ca: Option<&TestCa>) -> Self {
         let first = Identity { secret: SECRET_ACCESS_KEY.to_owned(), session_token: None };
         let world = Arc::new(Mutex::new(World {
             at: Timestamp::UNIX_EPOCH,
             behaviour: Behaviour {
                 password_life: SignedDuration::from_hours(12),
+                password: None,
                 clock_ahead: SignedDuration::ZERO,
                 latency: Duration::ZERO,
                 fault: None,
@@ -134,7 +142,7 @@ impl Aws {
         }));
         let shared = world.clone();
         let handler = move |request| shared.lock().expect("not poisoned").answer(&request);
-        let server = Server::http(ca.map(TestCa::acceptor), Arc::new(handler));
+        let server = Server::http(address, ca.map(TestCa::acceptor), Arc::new(handler));
         Self { world, server: Arc::new(server), scheme: if ca.is_some() { "https" } else { "http" } }
     }
 
@@ -297,7 +305,9 @@ impl World {
     fn authorization_data(&mut self, public: bool, data: Option<String>) -> Response<Bytes> {
         let expires_at = self.at + self.behaviour.password_life;
         // As long as a real one, and different each time.
-        let password = format!("canary-password-{}-{}", self.passwords.len(), "eyJwYXlsb2FkIjoi".repeat(100));
+        let another =
+            || format!("canary-password-{}-{}", self.passwords.len(), "eyJwYXlsb2FkIjoi".repeat(100));
+        let password = self.behaviour.password.clone().unwrap_or_else(another);
         self.passwords.insert(password.clone(), expires_at);
         let token = STANDARD.encode(format!("AWS:{password}"));
         let expires = expires_at.as_second();

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::TcpStream;
 
-use crate::server::Server;
+use crate::server::{ANY_PORT, Server};
 
 /// A running proxy.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Proxy {
     pub fn start(target: SocketAddr, manner: Manner) -> Self {
         let asked = Arc::<Mutex<Vec<String>>>::default();
         let log = asked.clone();
-        let server = Server::start(move |client| {
+        let server = Server::start(ANY_PORT, move |client| {
             let (log, manner) = (log.clone(), manner.clone());
             async move {
                 let _ = relay(client, target, &log, &manner).await;

@@ -7,18 +7,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::aws::Aws;
-use crate::server::{Reply, Server};
+use crate::server::{ANY_PORT, Reply, Server};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const LAYER: &[u8] = b"the layer of an image";
@@ -35,7 +32,7 @@ impl Registry {
     pub fn start(aws: &Aws) -> Self {
         let aws = aws.clone();
         let handler = move |request: Request<Bytes>| Reply::Answer(answer(&request, &aws));
-        Self { server: Server::http(None, Arc::new(handler)) }
+        Self { server: Server::http(ANY_PORT, None, Arc::new(handler)) }
     }
 
     /// Where it listens.
@@ -94,39 +91,12 @@ pub fn digest(content: &[u8]) -> String {
     hash.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// What a registry answered.
-#[derive(Debug)]
-pub struct Pulled {
-    /// The status code.
-    pub status: u16,
-    /// The `docker-content-digest` header, or nothing.
-    pub digest: String,
-    /// The body.
-    pub body: Bytes,
-}
-
-/// Fetches `path` of the registry `host`, which is served at `address`, as a container runtime does.
-pub fn pull(
-    address: SocketAddr,
-    host: &str,
-    path: &str,
-    user_and_password: Option<(&str, &str)>,
-) -> anyhow::Result<Pulled> {
+/// A request for `path` of the registry `host`, as a container runtime makes it.
+pub fn pull(path: &str, host: &str, user_and_password: Option<(&str, &str)>) -> Request<Bytes> {
     let mut request = Request::get(path).header("host", host).header("accept", MANIFEST);
     if let Some((user, password)) = user_and_password {
         let credentials = STANDARD.encode(format!("{user}:{password}"));
         request = request.header("authorization", format!("Basic {credentials}"));
     }
-    let request = request.body(Empty::<Bytes>::new())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(address).await.context("connecting to the registry")?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        let response = sender.send_request(request).await?;
-        let status = response.status().as_u16();
-        let header = response.headers().get("docker-content-digest");
-        let digest = header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-        Ok(Pulled { status, digest, body: response.into_body().collect().await?.to_bytes() })
-    })
+    request.body(Bytes::new()).expect("a valid request")
 }

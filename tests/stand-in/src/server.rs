@@ -1,8 +1,8 @@
-//! An HTTP server on a free port of 127.0.0.1, in a thread of its own, that can also misbehave.
+//! An HTTP server on loopback, in a thread of its own, that can also misbehave.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,6 +34,9 @@ pub enum Reply {
     Hang,
 }
 
+/// A free port of 127.0.0.1.
+pub(crate) const ANY_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0));
+
 pub(crate) type Handler = Arc<dyn Fn(Request<Bytes>) -> Reply + Send + Sync>;
 
 /// A listening socket and the thread that serves it until this is dropped.
@@ -46,17 +49,16 @@ pub(crate) struct Server {
 
 impl Server {
     /// Serves HTTP, over TLS if there is an acceptor.
-    pub(crate) fn http(tls: Option<TlsAcceptor>, handler: Handler) -> Self {
-        Self::start(move |stream| serve(stream, tls.clone(), handler.clone()))
+    pub(crate) fn http(address: SocketAddr, tls: Option<TlsAcceptor>, handler: Handler) -> Self {
+        Self::start(address, move |stream| serve(stream, tls.clone(), handler.clone()))
     }
 
     /// Runs `connection` for each connection.
-    pub(crate) fn start<F>(connection: impl Fn(TcpStream) -> F + Send + 'static) -> Self
+    pub(crate) fn start<F>(address: SocketAddr, connection: impl Fn(TcpStream) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener =
-            std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port on loopback");
+        let listener = std::net::TcpListener::bind(address).expect("a free address");
         listener.set_nonblocking(true).expect("a socket option");
         let address = listener.local_addr().expect("the address of a bound socket");
         let (stop, stopped) = oneshot::channel();

@@ -60,6 +60,14 @@ impl TestCa {
         TlsAcceptor::from(Arc::new(config))
     }
 
+    /// A certificate and its key as PEM texts, for a server that is not ours.
+    pub fn certificate_for(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new([name.to_owned()]).expect("a name");
+        let certificate = params.signed_by(&key, &*self.issuer).expect("a certificate");
+        (certificate.pem(), key.serialize_pem())
+    }
+
     fn certify(&self, name: &str) -> Option<CertifiedKey> {
         let key = KeyPair::generate().ok()?;
         let name = if self.manner == Manner::WrongName { "other.example" } else { name };

@@ -11,10 +11,13 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use hyper::Response;
+use hyper::body::Bytes;
 use serde_json::Value;
 use stand_in::aws::{ACCESS_KEY_ID, Aws, SECRET_ACCESS_KEY};
+use stand_in::http;
 use stand_in::kubelet::CredentialProviderConfig;
-use stand_in::registry::{Pulled, Registry, digest, pull};
+use stand_in::registry::{Registry, digest, pull};
 
 const CONFIG: &str = "node-config/credential-provider-config.yaml";
 const CONFIG_TEXT: &str = include_str!("../../../../node-config/credential-provider-config.yaml");
@@ -70,11 +73,14 @@ fn main() -> Result<()> {
     let password = Some((auth.username.as_str(), auth.password.as_str()));
     println!("The container runtime pulls");
     let refused = get("without a password", &registry, &manifest, None)?;
-    ensure!(refused.status == 401, "the registry let a stranger in");
+    ensure!(refused.status() == 401, "the registry let a stranger in");
     let found = get("with that password", &registry, &manifest, password)?;
-    let layer = layer_of(&found.body)?;
+    let layer = layer_of(found.body())?;
     let pulled = get("with that password", &registry, &format!("/v2/{REPOSITORY}/blobs/{layer}"), password)?;
-    ensure!(pulled.status == 200 && digest(&pulled.body) == layer, "the layer is not what the manifest says");
+    ensure!(
+        pulled.status() == 200 && digest(pulled.body()) == layer,
+        "the layer is not what the manifest says"
+    );
     println!("  the layer's digest is the one in the manifest\n");
 
     let calls = aws.seen();
@@ -110,12 +116,17 @@ fn shortened(json: &str, password: &str) -> String {
     json.replace(password, &format!("{}… ({} characters)", &password[..12], password.len()))
 }
 
-fn get(how: &str, registry: &Registry, path: &str, password: Option<(&str, &str)>) -> Result<Pulled> {
-    let pulled = pull(registry.address(), HOST, path, password)?;
+fn get(
+    how: &str,
+    registry: &Registry,
+    path: &str,
+    password: Option<(&str, &str)>,
+) -> Result<Response<Bytes>> {
+    let response = http::send(registry.address(), pull(path, HOST, password))?;
     let short = path.replace(REPOSITORY, "…");
     let short = if short.len() > 48 { format!("{}…", &short[..48]) } else { short };
-    println!("  {how}   {} GET {short}", pulled.status);
-    Ok(pulled)
+    println!("  {how}   {} GET {short}", response.status().as_u16());
+    Ok(response)
 }
 
 fn layer_of(manifest: &[u8]) -> Result<String> {

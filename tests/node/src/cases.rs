@@ -1,0 +1,227 @@
+//! The cases of the node test. A new capability adds its own here.
+//!
+//! Each starts the kubelet that it needs; the kubelet, its pods and the faults of AWS are gone after it.
+
+use anyhow::{Result, ensure};
+use jiff::SignedDuration;
+use stand_in::aws::{Fault, StatusCode};
+
+use crate::node::{Node, REGISTRY, REPOSITORIES, image};
+
+type Case = fn(&mut Node) -> Result<()>;
+
+/// All cases by name, in the order in which they run.
+pub(crate) const CASES: &[(&str, Case)] = &[
+    ("nine_images_are_pulled_without_a_pull_secret", nine_images),
+    ("images_are_pulled_again_after_a_restart_of_the_kubelet", restart),
+    ("a_changed_password_is_fetched_without_a_change_on_the_node", changed_password),
+    ("a_denial_of_aws_is_one_line_in_the_journal", denied),
+    ("a_wrong_key_is_one_line_in_the_journal", wrong_key),
+    ("an_expired_token_of_moto_is_refused", moto),
+    ("the_protocol_v1beta1_works", v1beta1),
+    ("the_protocol_v1alpha1_works", v1alpha1),
+    ("mistakes_in_the_configuration_end_the_kubelet", mistakes),
+];
+
+/// The first user's nine images, with the shipped configuration, on an empty node.
+fn nine_images(node: &mut Node) -> Result<()> {
+    let calls_before = node.aws.seen().len();
+    node.start_kubelet(&node.shipped_config())?;
+    let pods = pods_of_all_images(node, "IfNotPresent")?;
+    node.wait_until_running(&pods)?;
+
+    for pod in node.pods()? {
+        ensure!(pod["spec"]["imagePullSecrets"].is_null(), "a pod names a pull secret");
+    }
+    for file in ["/var/lib/kubelet/config.json", "/root/.docker/config.json", "/.docker/config.json"] {
+        ensure!(!std::path::Path::new(file).exists(), "{file} exists");
+    }
+    let calls = &node.aws.seen()[calls_before..];
+    ensure!((1..=REPOSITORIES.len()).contains(&calls.len()), "{} calls to AWS", calls.len());
+    for call in calls {
+        ensure!(call.operation == "ecr:GetAuthorizationToken", "{call:?}");
+        ensure!(
+            call.region == "eu-central-1" && call.host == "api.ecr.eu-central-1.amazonaws.com",
+            "{call:?}"
+        );
+    }
+
+    // The kubelet's own view of the plugin.
+    let plugin_calls = node.metric("kubelet_credential_provider_plugin_duration_count")?;
+    ensure!(plugin_calls == u64::try_from(calls.len())?, "{plugin_calls} calls of the plugin");
+    ensure!(
+        node.metric("kubelet_credential_provider_plugin_errors_total")? == 0,
+        "the kubelet counts errors"
+    );
+    ensure!(
+        node.metric("kubelet_credential_provider_config_info")? == 1,
+        "the kubelet shows no configuration"
+    );
+    ensure!(!node.journal().contains("Failed to provide credentials"), "the journal has a failure");
+    Ok(())
+}
+
+fn restart(node: &mut Node) -> Result<()> {
+    node.start_kubelet(&node.shipped_config())?;
+    let pods = pods_of_all_images(node, "Always")?;
+    node.wait_until_running(&pods)?;
+    let calls_before = node.aws.seen().len();
+    // What the kubelet knew of passwords is gone.
+    node.start_kubelet(&node.shipped_config())?;
+    let pods = pods_of_all_images(node, "Always")?;
+    node.wait_until_running(&pods)?;
+    ensure!(node.aws.seen().len() > calls_before, "nobody asked AWS");
+    Ok(())
+}
+
+/// As ECR does after 12 hours, here after 8 seconds.
+fn changed_password(node: &mut Node) -> Result<()> {
+    node.aws.behave(|aws| aws.password_life = SignedDuration::from_secs(8));
+    node.start_kubelet(&node.shipped_config())?;
+    let first = node.add_pod("sigrid-api", "Always")?;
+    node.wait_until_running(&[first])?;
+    node.change_password()?;
+    let second = node.add_pod("sigrid-api", "Always")?;
+    node.wait_until_running(&[second])
+}
+
+fn denied(node: &mut Node) -> Result<()> {
+    let message =
+        "User: arn:aws:iam::571600876202:user/node is not authorized to perform: ecr:GetAuthorizationToken";
+    let fault = Fault::Error(StatusCode::BAD_REQUEST, "AccessDeniedException", message.to_owned());
+    node.aws.behave(|aws| aws.fault = Some(fault));
+    node.start_kubelet(&node.shipped_config())?;
+    let pod = node.add_pod("sigrid-api", "Always")?;
+    expect_failure(
+        node,
+        &format!(
+            "ECRP401 AWS denies access: asking for a password for `{REGISTRY}` at `api.ecr.eu-central-1.amazonaws.com`: \
+             AccessDeniedException: {message} (status 400, request id 00000000-1111-2222-3333-444444444444); allow the \
+             action that is named for this identity (private registries need `ecr:GetAuthorizationToken` on `*`)"
+        ),
+    )?;
+    // The kubelet goes on without a password, which is all that the pod shows.
+    let shown = node.wait_until_waiting(&pod, "ErrImagePull")?;
+    ensure!(shown.contains("401 Unauthorized"), "the pod shows: {shown}");
+    ensure!(
+        node.metric("kubelet_credential_provider_plugin_errors_total")? >= 1,
+        "the kubelet counts no error"
+    );
+
+    node.aws.behave(|aws| aws.fault = None);
+    node.wait_until_running(&[pod])
+}
+
+fn wrong_key(node: &mut Node) -> Result<()> {
+    let config = node.shipped_config();
+    let wrong = "      - name: AWS_ACCESS_KEY_ID\n        value: AKIAIOSFODNN7EXAMPLE\n      - name: AWS_SECRET_ACCESS_KEY\n        value: wrong\n";
+    node.start_kubelet(&(config + wrong))?;
+    node.add_pod("sigrid-api", "Always")?;
+    expect_failure(node, "ECRP402 AWS does not accept the access key: ")
+}
+
+/// moto is an ECR that we did not write. It accepts the signed call, and its tokens expired in 2015.
+fn moto(node: &mut Node) -> Result<()> {
+    let (moto, url) = node.start_moto()?;
+    let config =
+        node.shipped_config() + &format!("      - name: AWS_ENDPOINT_URL_ECR\n        value: {url}\n");
+    node.start_kubelet(&config)?;
+    node.add_pod("sigrid-api", "Always")?;
+    expect_failure(node, "ECRP606 the authorization token has expired already: ")?;
+    let log = moto.log();
+    ensure!(log.contains("\"POST / HTTP/1.1\" 200"), "moto did not accept the call: {log}");
+    Ok(())
+}
+
+fn v1beta1(node: &mut Node) -> Result<()> {
+    protocol(node, "v1beta1")
+}
+
+fn v1alpha1(node: &mut Node) -> Result<()> {
+    protocol(node, "v1alpha1")
+}
+
+fn protocol(node: &mut Node, version: &str) -> Result<()> {
+    let config = node.shipped_config();
+    let config = config.replace(
+        "credentialprovider.kubelet.k8s.io/v1",
+        &format!("credentialprovider.kubelet.k8s.io/{version}"),
+    );
+    let config = config.replace("kubelet.config.k8s.io/v1", &format!("kubelet.config.k8s.io/{version}"));
+    node.start_kubelet(&config)?;
+    let pod = node.add_pod("auth-api", "Always")?;
+    node.wait_until_running(&[pod])
+}
+
+/// Typical mistakes, and the kubelet's words. They are what `validate` will have to say before it does.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    (
+        "    defaultCacheDuration: 0s\n",
+        "",
+        "failed to validate credential provider config: providers.defaultCacheDuration: Required value",
+    ),
+    (
+        "    apiVersion: credentialprovider.kubelet.k8s.io/v1\n",
+        "",
+        "failed to validate credential provider config: providers.apiVersion: Required value",
+    ),
+    (
+        "    apiVersion: credentialprovider.kubelet.k8s.io/v1\n",
+        "    apiVersion: credentialprovider.kubelet.k8s.io/v2\n",
+        "failed to validate credential provider config: providers.apiVersion: Unsupported value: \
+         \"credentialprovider.kubelet.k8s.io/v2\": supported values: \"credentialprovider.kubelet.k8s.io/v1\", \
+         \"credentialprovider.kubelet.k8s.io/v1alpha1\", \"credentialprovider.kubelet.k8s.io/v1beta1\"",
+    ),
+    (
+        "    env:\n",
+        "    environment:\n",
+        "error decoding config \"/etc/ecr-credential-provider/credential-provider-config.yaml\": strict decoding error: \
+         unknown field \"providers[0].environment\"",
+    ),
+    (
+        "  - name: ecr-credential-provider\n",
+        "  - name: ecr-credential-helper\n",
+        "plugin binary executable  did not exist",
+    ),
+    (
+        "kind: CredentialProviderConfig\n",
+        "kind: CredentialProvider\n",
+        "error decoding config \"/etc/ecr-credential-provider/credential-provider-config.yaml\": no kind \
+         \"CredentialProvider\" is registered for version \"kubelet.config.k8s.io/v1\" in scheme \
+         \"pkg/runtime/scheme.go:111\"",
+    ),
+    (
+        "defaultCacheDuration: 0s\n",
+        "defaultCacheDuration: 12 hours\n",
+        "error decoding config \"/etc/ecr-credential-provider/credential-provider-config.yaml\": time: unknown unit \
+         \" hours\" in duration \"12 hours\"",
+    ),
+];
+
+fn mistakes(node: &mut Node) -> Result<()> {
+    let config = node.shipped_config();
+    for (right, wrong, expected) in MISTAKES {
+        ensure!(config.contains(right), "the shipped configuration has no {right:?}");
+        let words = node.start_kubelet_that_ends(&config.replacen(right, wrong, 1))?;
+        ensure!(words == *expected, "{wrong:?}: the kubelet says {words}");
+    }
+    Ok(())
+}
+
+fn pods_of_all_images(node: &mut Node, pull_policy: &str) -> Result<Vec<String>> {
+    REPOSITORIES.iter().map(|repository| node.add_pod(repository, pull_policy)).collect()
+}
+
+/// Our line stands in the journal, within one line that is marked as an error and names plugin and image.
+fn expect_failure(node: &Node, line: &str) -> Result<()> {
+    let found = node.journal_line(line)?;
+    let image = image("sigrid-api");
+    let (image, _) = image.rsplit_once(':').unwrap_or_default();
+    ensure!(
+        found.starts_with('E') && found.contains("\"Failed to provide credentials for image\""),
+        "{found}"
+    );
+    ensure!(found.contains("provider=\"ecr-credential-provider\""), "{found}");
+    ensure!(found.contains(&format!("image=\"{image}\"")), "{found}");
+    Ok(())
+}

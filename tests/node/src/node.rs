@@ -1,0 +1,434 @@
+//! A node: containerd, a registry, AWS, and a kubelet that can be started with any provider configuration.
+//!
+//! Our binary, its configuration and its key file are where the README puts them.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use hyper::Request;
+use hyper::body::Bytes;
+use jiff::SignedDuration;
+use serde_json::Value;
+use stand_in::aws::{ACCESS_KEY_ID, Aws, SECRET_ACCESS_KEY};
+use stand_in::http;
+use stand_in::tls::TestCa;
+
+use crate::images::Image;
+use crate::process::{Process, SOON, eventually, read, run, write};
+
+pub(crate) const REGISTRY: &str = "571600876202.dkr.ecr.eu-central-1.amazonaws.com";
+/// The images of the first user.
+pub(crate) const REPOSITORIES: [&str; 9] = [
+    "ai-explanation-service",
+    "auth-api-db-migration",
+    "auth-api",
+    "quality-model-service",
+    "sigrid-api-db-migration",
+    "sigrid-api",
+    "sigrid-frontend",
+    "sigrid-multi-analyzer",
+    "sigrid-multi-importer",
+];
+const NAMESPACE: &str = "softwareimprovementgroup";
+const TAG: &str = "1.0.20250603";
+const SANDBOX: &str = "node.test/pause:1";
+
+const BIN_DIR: &str = "/usr/libexec/ecr-credential-provider";
+const CONFIG: &str = "/etc/ecr-credential-provider/credential-provider-config.yaml";
+const KEY_FILE: &str = "/etc/ecr-credential-provider/credentials";
+const MANIFESTS: &str = "/etc/kubernetes/manifests";
+/// The kubelet's port for those who may only read.
+const KUBELET: &str = "127.0.0.1:10255";
+
+/// Where things are outside.
+pub(crate) struct Places {
+    pub(crate) work: PathBuf,
+    pub(crate) tools: PathBuf,
+    pub(crate) repository: PathBuf,
+    pub(crate) cgroup: String,
+}
+
+impl Places {
+    #[expect(clippy::disallowed_methods, reason = "the test reads what was built for it")]
+    fn image_program(&self) -> Result<Vec<u8>> {
+        std::fs::read(self.tools.join("image-program")).context("reading the program of the images")
+    }
+}
+
+/// A node that runs.
+pub(crate) struct Node {
+    pub(crate) aws: Aws,
+    places: Places,
+    kubelet: Option<Process>,
+    password: u32,
+    pods: u32,
+    _servers: [Process; 2],
+}
+
+impl Node {
+    /// Starts everything but the kubelet.
+    pub(crate) fn new(places: Places) -> Result<Self> {
+        let ca = TestCa::new();
+        trust(&ca)?;
+        let aws = Aws::start_tls_at("127.0.0.2:443".parse()?, &ca);
+        push_images(&places)?;
+        let registry = start_registry(&ca, &places)?;
+        let containerd = start_containerd(&ca, &places)?;
+        install(&places)?;
+        std::fs::create_dir_all(MANIFESTS)?;
+        let mut node =
+            Self { aws, places, kubelet: None, password: 0, pods: 0, _servers: [registry, containerd] };
+        node.change_password()?;
+        Ok(node)
+    }
+
+    /// The provider configuration that we ship.
+    pub(crate) fn shipped_config(&self) -> String {
+        read(&self.places.repository.join("node-config/credential-provider-config.yaml"))
+    }
+
+    /// From now on the registry wants another password, and AWS issues that one.
+    pub(crate) fn change_password(&mut self) -> Result<()> {
+        self.password += 1;
+        let password = format!("canary-password-{}", self.password);
+        let line = run(Command::new("htpasswd").args(["-nbBC", "5", "AWS", &password]))?;
+        write(&self.places.work.join("registry/htpasswd"), line)?;
+        self.aws.behave(|aws| aws.password = Some(password));
+        Ok(())
+    }
+
+    /// Starts a kubelet with this provider configuration and waits until it is healthy.
+    pub(crate) fn start_kubelet(&mut self, provider_config: &str) -> Result<()> {
+        self.launch_kubelet(provider_config)?;
+        let kubelet = self.kubelet.as_mut().context("a kubelet")?;
+        eventually("a healthy kubelet", SOON, || {
+            kubelet.check()?;
+            Ok(get("/healthz").ok().filter(|answer| answer == "ok"))
+        })
+        .map(drop)
+    }
+
+    /// Starts a kubelet that will not stay, and returns its last words.
+    pub(crate) fn start_kubelet_that_ends(&mut self, provider_config: &str) -> Result<String> {
+        self.launch_kubelet(provider_config)?;
+        let mut kubelet = self.kubelet.take().context("a kubelet")?;
+        let status = kubelet.wait()?;
+        ensure!(status.code() == Some(1), "the kubelet ended with {status}");
+        let log = kubelet.log();
+        let marker = " \"Failed to register CRI auth plugins\" err=";
+        let words = log.lines().rev().find_map(|line| Some(line.split_once(marker)?.1));
+        let words = words.context("the kubelet ended for another reason")?;
+        let words = words.strip_prefix('"').and_then(|words| words.strip_suffix('"')).unwrap_or(words);
+        Ok(words.replace("\\\"", "\""))
+    }
+
+    fn launch_kubelet(&mut self, provider_config: &str) -> Result<()> {
+        self.stop_kubelet()?;
+        write(Path::new(CONFIG), provider_config)?;
+        let settings = self.places.work.join("kubelet.yaml");
+        write(&settings, kubelet_settings(&self.places.cgroup))?;
+        let mut command = Command::new(self.places.tools.join("kubelet"));
+        command
+            .arg(format!("--config={}", settings.display()))
+            .args([
+                "--root-dir=/var/lib/kubelet",
+                "--cert-dir=/var/lib/kubelet/pki",
+                "--hostname-override=node1",
+            ])
+            .arg(format!("--image-credential-provider-config={CONFIG}"))
+            .arg(format!("--image-credential-provider-bin-dir={BIN_DIR}"));
+        self.kubelet = Some(Process::start("kubelet", &mut command, &self.logs())?);
+        Ok(())
+    }
+
+    /// Stops the kubelet, if there is one, and forgets its journal.
+    pub(crate) fn stop_kubelet(&mut self) -> Result<()> {
+        let journal = self.logs().join("kubelet.log");
+        if let Some(kubelet) = self.kubelet.take() {
+            kubelet.stop()?;
+        }
+        let earlier = self.logs().join("kubelet.all.log");
+        write(&earlier, read(&earlier) + &read(&journal))?;
+        write(&journal, "")
+    }
+
+    /// The journal of the kubelet that runs.
+    pub(crate) fn journal(&self) -> String {
+        self.kubelet.as_ref().map(Process::log).unwrap_or_default()
+    }
+
+    /// Waits for a line in the journal that holds `text`.
+    pub(crate) fn journal_line(&self, text: &str) -> Result<String> {
+        eventually(&format!("`{text}` in the kubelet's journal"), SOON, || {
+            Ok(self.journal().lines().find(|line| line.contains(text)).map(str::to_owned))
+        })
+    }
+
+    /// Has the kubelet run a static pod of an image, and returns the pod's name.
+    pub(crate) fn add_pod(&mut self, repository: &str, pull_policy: &str) -> Result<String> {
+        self.pods += 1;
+        let name = format!("{repository}-{}", self.pods);
+        let pod = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: default}}\nspec:\n  hostNetwork: true\n  \
+             terminationGracePeriodSeconds: 1\n  containers:\n    - name: main\n      image: {}\n      \
+             imagePullPolicy: {pull_policy}\n",
+            image(repository)
+        );
+        // The kubelet looks at a file as soon as it is there, so it must be there as a whole.
+        let [hidden, visible] =
+            [format!(".{name}"), format!("{name}.yaml")].map(|file| Path::new(MANIFESTS).join(file));
+        write(&hidden, pod)?;
+        std::fs::rename(hidden, visible)?;
+        Ok(format!("{name}-node1"))
+    }
+
+    /// Takes all pods away, and waits until they are gone.
+    pub(crate) fn remove_pods(&self) -> Result<()> {
+        for entry in std::fs::read_dir(MANIFESTS)? {
+            std::fs::remove_file(entry?.path())?;
+        }
+        eventually("the pods to go", SOON, || Ok(self.pods()?.is_empty().then_some(())))
+    }
+
+    /// The kubelet's pods, as its API shows them.
+    #[expect(clippy::unused_self, reason = "there is one node, but the answer is about this one")]
+    pub(crate) fn pods(&self) -> Result<Vec<Value>> {
+        let list: Value = serde_json::from_str(&get("/pods")?)?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// Waits until all these pods run.
+    pub(crate) fn wait_until_running(&self, pods: &[String]) -> Result<()> {
+        let wanted: BTreeSet<_> = pods.iter().map(String::as_str).collect();
+        let mut missing = Vec::new();
+        let outcome = eventually("pods to run", SOON * 2, || {
+            let pods = self.pods()?;
+            let running = pods.iter().filter(|pod| state_of(pod)["running"].is_object());
+            let running: BTreeSet<_> = running.filter_map(|pod| pod["metadata"]["name"].as_str()).collect();
+            missing = wanted.difference(&running).map(ToString::to_string).collect();
+            Ok(missing.is_empty().then_some(()))
+        });
+        outcome.with_context(|| format!("these do not run: {missing:?}"))
+    }
+
+    /// Waits until a pod waits for this reason (`ErrImagePull`, say), and returns the message.
+    pub(crate) fn wait_until_waiting(&self, pod: &str, reason: &str) -> Result<String> {
+        eventually(&format!("{pod} to be in {reason}"), SOON, || {
+            let pods = self.pods()?;
+            let pod = pods.iter().find(|found| found["metadata"]["name"] == pod);
+            let waiting =
+                pod.map(|pod| &state_of(pod)["waiting"]).filter(|waiting| waiting["reason"] == reason);
+            Ok(waiting.map(|waiting| waiting["message"].as_str().unwrap_or_default().to_owned()))
+        })
+    }
+
+    /// Starts moto, and returns it with its URL.
+    pub(crate) fn start_moto(&self) -> Result<(Process, String)> {
+        let port = "5001";
+        let mut command = Command::new(self.places.tools.join("moto/bin/moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", port]);
+        let mut moto = Process::start("moto", &mut command, &self.logs())?;
+        let url = format!("127.0.0.1:{port}");
+        eventually("moto to listen", SOON, || {
+            moto.check()?;
+            Ok(std::net::TcpStream::connect(&url).ok())
+        })?;
+        Ok((moto, format!("http://{url}")))
+    }
+
+    /// Leaves nothing of a case for the next one.
+    pub(crate) fn clean_up(&mut self) -> Result<()> {
+        self.aws.behave(|aws| {
+            aws.fault = None;
+            aws.password_life = SignedDuration::from_hours(12);
+        });
+        if self.kubelet.is_some() {
+            self.remove_pods()?;
+        }
+        self.stop_kubelet()
+    }
+
+    /// The end of the kubelet's journal, for the report of a failure.
+    pub(crate) fn last_of_journal(&self) -> String {
+        let journal = self.journal();
+        let lines: Vec<_> = journal.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// The sum of a counter of the kubelet; 0 if there is none of that name.
+    #[expect(clippy::unused_self, reason = "there is one node, but the answer is about this one")]
+    pub(crate) fn metric(&self, name: &str) -> Result<u64> {
+        let metrics = get("/metrics")?;
+        let of_name = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+        let values =
+            metrics.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        Ok(values.sum())
+    }
+
+    fn logs(&self) -> PathBuf {
+        self.places.tools.join("logs")
+    }
+}
+
+/// The full name of an image.
+pub(crate) fn image(repository: &str) -> String {
+    format!("{REGISTRY}/{NAMESPACE}/{repository}:{TAG}")
+}
+
+fn state_of(pod: &Value) -> &Value {
+    &pod["status"]["containerStatuses"][0]["state"]
+}
+
+fn get(path: &str) -> Result<String> {
+    let request = Request::get(path).header("host", KUBELET).body(Bytes::new())?;
+    Ok(String::from_utf8_lossy(http::send(KUBELET.parse()?, request)?.body()).into_owned())
+}
+
+/// Adds the test CA to the node's trust store, as an administrator does with the CA of a company.
+fn trust(ca: &TestCa) -> Result<()> {
+    let store = Path::new("/etc/ssl/certs/ca-certificates.crt");
+    write(store, read(store) + &ca.pem())
+}
+
+/// What the README has an administrator do.
+fn install(places: &Places) -> Result<()> {
+    let binary = places.repository.join("target/release/ecr-credential-provider");
+    let installed = format!("{BIN_DIR}/ecr-credential-provider");
+    run(Command::new("install").args(["-D", "-m", "0755"]).arg(binary).arg(installed))?;
+    let key = format!(
+        "[default]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"
+    );
+    write(Path::new(KEY_FILE), key)?;
+    run(Command::new("chmod").args(["0600", KEY_FILE])).map(drop)
+}
+
+/// Fills the registry's storage, through a registry without a password that is gone afterwards.
+fn push_images(places: &Places) -> Result<()> {
+    let config = places.work.join("registry/push.yaml");
+    let address = "127.0.0.1:5000";
+    write(&config, format!("{}http: {{addr: \"{address}\"}}\n", registry_storage(places)))?;
+    let mut registry = start_docker_registry("registry-push", &config, address.parse()?, places)?;
+    let program = places.image_program()?;
+    for repository in REPOSITORIES {
+        let name = format!("{NAMESPACE}/{repository}");
+        Image::new(&program, &name)?.push(address.parse()?, &name, TAG)?;
+    }
+    registry.check()
+}
+
+fn start_registry(ca: &TestCa, places: &Places) -> Result<Process> {
+    let folder = places.work.join("registry");
+    let (certificate, key) = ca.certificate_for(REGISTRY);
+    write(&folder.join("tls.crt"), certificate)?;
+    write(&folder.join("tls.key"), key)?;
+    write(&folder.join("htpasswd"), "")?;
+    let path = |file: &str| folder.join(file).display().to_string();
+    let config = format!(
+        "{}http: {{addr: \"127.0.0.1:443\", tls: {{certificate: {}, key: {}}}}}\nauth: {{htpasswd: {{realm: ECR, path: {}}}}}\n",
+        registry_storage(places),
+        path("tls.crt"),
+        path("tls.key"),
+        path("htpasswd")
+    );
+    write(&folder.join("config.yaml"), config)?;
+    start_docker_registry("registry", &folder.join("config.yaml"), "127.0.0.1:443".parse()?, places)
+}
+
+fn registry_storage(places: &Places) -> String {
+    let folder = places.work.join("registry/data");
+    format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n", folder.display())
+}
+
+fn start_docker_registry(
+    name: &'static str,
+    config: &Path,
+    address: SocketAddr,
+    places: &Places,
+) -> Result<Process> {
+    let mut command = Command::new("docker-registry");
+    command.arg("serve").arg(config);
+    let mut registry = Process::start(name, &mut command, &places.tools.join("logs"))?;
+    eventually("the registry to listen", SOON, || {
+        registry.check()?;
+        Ok(std::net::TcpStream::connect(address).ok())
+    })?;
+    Ok(registry)
+}
+
+fn start_containerd(ca: &TestCa, places: &Places) -> Result<Process> {
+    let folder = places.work.join("containerd");
+    let certs = folder.join("certs.d");
+    write(&folder.join("ca.pem"), ca.pem())?;
+    let hosts = format!(
+        "server = \"https://{REGISTRY}\"\n[host.\"https://{REGISTRY}\"]\ncapabilities = [\"pull\", \"resolve\"]\nca = \"{}\"\n",
+        folder.join("ca.pem").display()
+    );
+    write(&certs.join(REGISTRY).join("hosts.toml"), hosts)?;
+    let network = r#"{"cniVersion":"0.3.1","name":"lo","plugins":[{"type":"loopback"}]}"#;
+    write(&folder.join("cni/10-lo.conflist"), network)?;
+    write(&folder.join("config.toml"), containerd_settings(&folder))?;
+    let mut command = Command::new("containerd");
+    command.arg("--config").arg(folder.join("config.toml"));
+    let mut containerd = Process::start("containerd", &mut command, &places.tools.join("logs"))?;
+    eventually("containerd to answer", SOON, || {
+        containerd.check()?;
+        Ok(run(Command::new("ctr").arg("version")).ok())
+    })?;
+    let archive = folder.join("sandbox.tar");
+    write(&archive, Image::new(&places.image_program()?, SANDBOX)?.archive(SANDBOX)?)?;
+    run(Command::new("ctr").args(["--namespace", "k8s.io", "images", "import"]).arg(archive))?;
+    Ok(containerd)
+}
+
+fn containerd_settings(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        r#"version = 2
+oom_score = 0
+disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
+[plugins."io.containerd.grpc.v1.cri"]
+sandbox_image = "{SANDBOX}"
+# Lowering a score needs a capability that a machine for tests may lack.
+restrict_oom_score_adj = true
+[plugins."io.containerd.grpc.v1.cri".cni]
+bin_dir = "{folder}/cni"
+conf_dir = "{folder}/cni"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "{folder}/certs.d"
+"#
+    )
+}
+
+/// A kubelet without an API server: it runs the pods of a folder.
+fn kubelet_settings(cgroup: &str) -> String {
+    format!(
+        "apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+staticPodPath: {MANIFESTS}
+containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+volumePluginDir: /var/lib/kubelet/volumeplugins
+# Pulls at the same time, as a node that boots does them.
+serializeImagePulls: false
+registryPullQPS: 0
+address: 127.0.0.1
+readOnlyPort: 10255
+authentication: {{anonymous: {{enabled: true}}, webhook: {{enabled: false}}}}
+authorization: {{mode: AlwaysAllow}}
+# What a machine for tests may not have or must not lose.
+failCgroupV1: false
+failSwapOn: false
+cgroupDriver: cgroupfs
+cgroupRoot: /{cgroup}
+oomScoreAdj: 0
+makeIPTablesUtilChains: false
+localStorageCapacityIsolation: false
+imageGCHighThresholdPercent: 100
+evictionHard: {{memory.available: 1Mi}}
+"
+    )
+}
