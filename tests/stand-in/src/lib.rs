@@ -10,6 +10,7 @@
 pub mod aws;
 pub mod http;
 pub mod kubelet;
+pub mod link;
 pub mod proxy;
 pub mod registry;
 mod server;
