@@ -1,7 +1,7 @@
 //! What one run carries from the edge down to AWS.
 
 use crate::error::Error;
-use crate::host::{Deadline, Host};
+use crate::host::{self, Deadline, Host};
 use crate::log::Log;
 use crate::settings::Settings;
 use crate::watchdog::Watchdog;
@@ -16,11 +16,19 @@ pub(crate) struct Context<'a> {
     pub(crate) log: Log,
 }
 
-impl<'a> Context<'a> {
-    pub(crate) fn new(host: &'a Host) -> Result<Self, Error> {
-        let settings = Settings::from_environment(|name| host.variable(name))?;
-        let deadline = host.deadline(settings.deadline);
-        let log = Log::new(settings.log, host.stopwatch());
-        Ok(Self { host, settings, deadline, watchdog: Watchdog::arm(deadline), log })
+/// Reads the settings and does `work`, which has to be over at the deadline.
+pub(crate) fn within_deadline(
+    host: &Host,
+    work: impl FnOnce(&Context<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let settings = Settings::from_environment(|name| host.variable(name))?;
+    let deadline = host.deadline(settings.deadline);
+    let log = Log::new(settings.log, host.stopwatch());
+    let context = Context { host, settings, deadline, watchdog: Watchdog::arm(deadline), log };
+    let outcome = work(&context);
+    if !context.watchdog.ends_the_run() {
+        // The deadline has passed just now, and its line is being written.
+        host::wait_for_the_end();
     }
+    outcome
 }

@@ -1,6 +1,6 @@
 //! The role in which the kubelet runs us: one request on stdin, one response on stdout.
 
-use crate::context::Context;
+use crate::context::{Context, within_deadline};
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::image::ImageReference;
@@ -14,16 +14,11 @@ const ROLE_VARIABLE: &str = "AWS_ECR_ROLE_ARN";
 
 /// Answers one request. On failure nothing has been written to stdout.
 pub(crate) fn answer_request(host: &Host) -> Result<(), Error> {
-    let context = Context::new(host)?;
-    let outcome = decide(&context).and_then(|line| {
+    within_deadline(host, |context| {
+        let line = decide(context)?;
         context.watchdog.enter("writing the response to stdout");
         host::write_stdout(&line).map_err(|error| Error::new(Code::ResponseUnwritten, error))
-    });
-    if !context.watchdog.ends_the_run() {
-        // The deadline has passed just now, and its line is being written.
-        host::wait_for_the_end();
-    }
-    outcome
+    })
 }
 
 /// From stdin to the bytes of the response.

@@ -16,6 +16,7 @@
 //! | core | [`protocol`], [`image`], [`registry`], [`partition`], [`token`], [`duration`], [`settings`], [`secret`], [`error`] | their arguments |
 
 mod aws;
+mod aws_files;
 mod cli;
 mod context;
 mod dmi;

@@ -4,16 +4,15 @@
 //! syntax error, and goes on to the next source of credentials where a profile was named that does not exist.
 //! So they are looked at here first, to say what is wrong with them.
 
-use std::path::{Path, PathBuf};
-
 use aws_config::profile::{Profile, ProfileSet};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
 use super::classify::causes;
+use crate::aws_files::{self, AwsFile};
 use crate::context::Context;
 use crate::error::{Code, Error};
-use crate::host::{self, Host};
+use crate::host;
 
 /// Keys of a profile by which it says where credentials come from.
 const SOURCES: [&str; 6] = [
@@ -38,10 +37,7 @@ impl Profiles {
     /// Reads both files. Neither has to exist, but what exists must be readable and well-formed, and a profile
     /// that `AWS_PROFILE` names must be in one of them.
     pub(super) async fn read(context: &Context<'_>) -> Result<Self, Error> {
-        let files = [
-            look_at("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", context)?,
-            look_at("AWS_CONFIG_FILE", ".aws/config", context)?,
-        ];
+        let files = [look_at(aws_files::CREDENTIALS, context)?, look_at(aws_files::CONFIG, context)?];
         let all = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None)
             .await
             .map_err(|error| Error::new(Code::AwsConfig, causes(&error)))?;
@@ -84,9 +80,9 @@ impl Profiles {
 }
 
 /// The kubelet gives its plugins no HOME, so the usual paths often mean nothing; say what was looked for.
-fn look_at(variable: &str, below_home: &str, context: &Context<'_>) -> Result<String, Error> {
-    let Some(path) = path_of(variable, below_home, context.host) else {
-        return Ok(format!("no `{variable}` and no HOME"));
+fn look_at(file: AwsFile, context: &Context<'_>) -> Result<String, Error> {
+    let Some(path) = file.path(|name| context.host.variable(name)) else {
+        return Ok(format!("no `{}` and no HOME", file.variable));
     };
     context.watchdog.enter(format!("reading `{}`", path.display()));
     let refused = |cause: String| Error::new(Code::AwsConfig, cause);
@@ -96,9 +92,4 @@ fn look_at(variable: &str, below_home: &str, context: &Context<'_>) -> Result<St
         Err(error) if error.is_not_found() => Ok(format!("`{}` does not exist", path.display())),
         Err(error) => Err(refused(error.to_string())),
     }
-}
-
-fn path_of(variable: &str, below_home: &str, host: &Host) -> Option<PathBuf> {
-    let named = host.variable(variable).map(PathBuf::from);
-    named.or_else(|| Some(Path::new(host.variable("HOME")?).join(below_home)))
 }
