@@ -3,6 +3,7 @@
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::cache_command::{self, CacheCommand};
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 
@@ -27,6 +28,9 @@ struct CommandLine {
 enum Command {
     /// Answer one CredentialProviderRequest on stdin; the same as no argument at all
     GetCredentials,
+    /// Show or remove the tokens that this node holds
+    #[command(subcommand)]
+    Cache(CacheCommand),
 }
 
 const TRY_IT: &str = "\
@@ -42,6 +46,7 @@ pub(crate) fn run(host: &Host) -> Result<(), Error> {
         Ok(CommandLine { command: None | Some(Command::GetCredentials) }) => {
             crate::kubelet::answer_request(host)
         }
+        Ok(CommandLine { command: Some(Command::Cache(command)) }) => cache_command::run(host, &command),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             print(&error.render().to_string())
         }

@@ -31,6 +31,13 @@ pub enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// Whether others who ask AWS for the same now would only meet the same.
+    pub(crate) const fn is_met_again(self) -> bool {
+        matches!(self, Self::Denied | Self::Unreachable | Self::Answer | Self::Clock)
+    }
+}
+
 macro_rules! codes {
     ($($number:literal $name:ident $kind:ident $title:literal => $remedy:literal;)*) => {
         /// One kind of failure. The number is stable: scripts and runbooks may match on it.
@@ -79,6 +86,8 @@ codes! {
         => "make the variable or file that is named a readable file of PEM certificates";
     203 AwsConfig Settings "the AWS configuration cannot be used"
         => "correct the file, profile or variable that is named";
+    204 CacheDirectory Settings "the cache directory cannot be used"
+        => "make it a directory of mode 0700 that belongs to the user of the kubelet, or name another in `ECR_CREDENTIAL_PROVIDER_CACHE_DIR`";
 
     301 NoIdentity Identity "no AWS identity found"
         => "give the provider one: `AWS_SHARED_CREDENTIALS_FILE` with an absolute path in the `env` of the CredentialProviderConfig is the usual way outside EC2";
@@ -137,6 +146,11 @@ impl Code {
     /// The number of the code, as in `ECRP301`.
     pub const fn number(self) -> u16 {
         self.entry().0
+    }
+
+    /// The code of a number; none if there is no such code.
+    pub fn of_number(number: u16) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.number() == number)
     }
 
     /// What the caller can do.
@@ -201,6 +215,11 @@ impl Error {
     /// What was tried and why it failed, without code, title and remedy.
     pub fn cause(&self) -> &str {
         &self.cause
+    }
+
+    /// The remedy, if it is not that of the code.
+    pub(crate) fn special_remedy(&self) -> Option<&str> {
+        self.remedy.as_deref()
     }
 
     /// 2 for a wrong command line, 1 for everything else.

@@ -1,5 +1,5 @@
 //! The process and its machine: the only module that reads the environment, the arguments, the clock,
-//! stdin and files, and that writes to stdout and stderr.
+//! stdin and files, and that writes to stdout and stderr. The directory of the cache belongs to `cache`.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::clock::{Moment, SinceBoot};
 
 /// What `main` hands down: arguments and environment as they were at the start, and the start itself.
 #[derive(Debug)]
@@ -36,6 +39,12 @@ impl Host {
     /// An environment variable. One that is empty counts as not set, as in the AWS SDKs.
     pub(crate) fn variable(&self, name: &str) -> Option<&OsStr> {
         self.environment.get(OsStr::new(name)).map(OsString::as_os_str).filter(|value| !value.is_empty())
+    }
+
+    /// All environment variables that are not empty.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        let all = self.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        all.filter(|(_, value)| !value.is_empty())
     }
 
     /// The time since the process started.
@@ -80,6 +89,15 @@ impl Deadline {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// Now, in a form that can be compared with that of another process.
+pub(crate) fn moment() -> Moment {
+    let boot_id = read_file(Path::new("/proc/sys/kernel/random/boot_id")).ok();
+    let boot_id = boot_id.and_then(|bytes| Some(String::from_utf8(bytes).ok()?.trim().to_owned()));
+    let since_boot = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
+    let milliseconds = u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX);
+    Moment { wall: now(), boot: boot_id.map(|id| SinceBoot { id, milliseconds }) }
 }
 
 pub(crate) fn stdin_is_terminal() -> bool {

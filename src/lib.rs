@@ -4,24 +4,30 @@
 //! stable interface. Users start at `README.md`.
 //!
 //! ```text
-//! stdin ─▶ protocol ─▶ image ─▶ registry ─▶ provider ─▶ aws ─▶ token ─▶ protocol ─▶ stdout
+//! stdin ─▶ protocol ─▶ image ─▶ registry ─▶ provider ─▶ tokens ─▶ protocol ─▶ stdout
+//!                                                         │
+//!                                              cache ◀────┴────▶ aws
 //! ```
 //!
 //! Dependencies point down only:
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | edge | `host`, `watchdog`, [`role`], `kubelet`, `cli` | the process |
-//! | orchestration | `context`, `provider`, `aws` | the network, through the AWS SDK, in `aws` alone |
-//! | core | [`protocol`], [`image`], [`registry`], [`partition`], [`token`], [`duration`], [`settings`], [`secret`], [`error`] | their arguments |
+//! | edge | `host`, `watchdog`, [`role`], `kubelet`, `cli`, `cache_command` | the process |
+//! | orchestration | `context`, `provider`, `tokens`, `cache`, `aws` | files in the directory of `cache`; the network, through the AWS SDK, in `aws` |
+//! | core | [`protocol`], [`image`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], `aws_files`, [`secret`], [`error`] | their arguments |
 
 mod aws;
 mod aws_files;
+mod cache;
+mod cache_command;
 mod cli;
+pub mod clock;
 mod context;
 mod dmi;
 pub mod duration;
 pub mod error;
+pub mod freshness;
 mod host;
 pub mod image;
 mod kubelet;
@@ -34,6 +40,7 @@ pub mod role;
 pub mod secret;
 pub mod settings;
 pub mod token;
+mod tokens;
 mod watchdog;
 
 use std::process::ExitCode;

@@ -1,11 +1,12 @@
 //! From a registry to what the kubelet may know: a password, or nothing, and for how long.
 
-use crate::aws;
 use crate::context::Context;
 use crate::duration::GoDuration;
 use crate::error::{Code, Error, Kind};
 use crate::registry::{NotEcr, Registry};
 use crate::secret::Secret;
+use crate::token::AuthorizationToken;
+use crate::tokens::{self, Supply};
 
 /// How long the kubelet may remember that ECR Public goes without a password on this node. Short enough
 /// that a repaired permission takes effect soon, long enough that a burst of pulls asks once.
@@ -33,13 +34,13 @@ impl Answer {
 /// ECR Public is best effort. It serves without a password, at a lower rate, and a node without AWS
 /// identity, without the permission, or of another partition must still be able to pull from it.
 pub(crate) fn answer(registry: &Registry, context: &Context<'_>) -> Result<Answer, Error> {
-    match aws::issue_token(registry, context) {
-        Ok(token) => {
-            let cache_duration = token.cache_duration();
-            context.log.debug(|| {
-                format!("password valid until {:.0}, kubelet keeps it {cache_duration}", token.expires_at)
-            });
-            Ok(Answer::Password { username: token.username, password: token.password, cache_duration })
+    match tokens::supply(registry, context) {
+        Ok(Supply { token, keep }) => {
+            context
+                .log
+                .debug(|| format!("password valid until {:.0}, kubelet keeps it {keep}", token.expires_at));
+            let AuthorizationToken { username, password, .. } = token;
+            Ok(Answer::Password { username, password, cache_duration: keep })
         }
         Err(error) if may_go_without(registry, &error) => {
             Ok(Answer::Nothing { because: error, cache_duration: PUBLIC_WITHOUT_PASSWORD })

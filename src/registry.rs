@@ -64,6 +64,32 @@ impl Registry {
         }
     }
 
+    /// The name of the service that issues passwords for it, as in IAM actions.
+    pub fn service(&self) -> &'static str {
+        match self {
+            Self::Private(_) => "ecr",
+            Self::Public { .. } => "ecr-public",
+        }
+    }
+
+    /// The partition of that region.
+    pub fn partition(&self) -> &'static Partition {
+        match self {
+            Self::Private(registry) => registry.partition,
+            Self::Public { .. } => partition::of_region(PUBLIC_REGION),
+        }
+    }
+
+    /// The host names for which a password of this registry is good too: those of all accounts of the region.
+    pub fn all_accounts(&self) -> String {
+        match self {
+            Self::Private(registry) => {
+                PrivateRegistry { account: "*".into(), ..registry.clone() }.to_string()
+            }
+            Self::Public { .. } => self.to_string(),
+        }
+    }
+
     /// Whether the host name asks for endpoints validated under FIPS 140-3.
     pub fn is_fips(&self) -> bool {
         matches!(self, Self::Private(PrivateRegistry { fips: true, .. }))
@@ -93,11 +119,6 @@ impl PrivateRegistry {
     /// The 12 digits of the account that owns the registry.
     pub fn account(&self) -> &str {
         &self.account
-    }
-
-    /// The partition of the registry's region.
-    pub fn partition(&self) -> &'static Partition {
-        self.partition
     }
 
     fn from_host(host: &str) -> Result<Self, NotEcr> {
@@ -243,8 +264,9 @@ mod tests {
             assert_eq!(registry.region(), region, "{host}");
             assert_eq!((registry.is_fips(), registry.is_dual_stack()), (fips, dual_stack), "{host}");
             assert_eq!(registry.to_string(), host);
-            let Registry::Private(registry) = registry else { panic!("{host} is private") };
             assert_eq!(registry.partition().name, partition, "{host}");
+            assert_eq!(registry.all_accounts(), format!("*{}", &host[12..]));
+            let Registry::Private(registry) = registry else { panic!("{host} is private") };
             assert_eq!(registry.account(), &host[..12], "{host}");
         }
         assert_eq!(Registry::from_host("public.ecr.aws"), Ok(Registry::Public { dual_stack: false }));

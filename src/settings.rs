@@ -30,11 +30,22 @@ const DEADLINE: Variable = Variable {
     meaning: "How long one call may take in all, retries included: `1s` to `55s`, as Go writes durations. \
               The kubelet kills a plugin after 60 s.",
 };
-const IMDS: Variable = Variable {
+pub(crate) const IMDS: Variable = Variable {
     name: "ECR_CREDENTIAL_PROVIDER_IMDS",
     default: "`auto`",
     meaning: "Whether to ask the EC2 instance metadata service for credentials: `auto` (only where the \
               machine's DMI data say EC2), `enabled`, `disabled`.",
+};
+const CACHE: Variable = Variable {
+    name: "ECR_CREDENTIAL_PROVIDER_CACHE",
+    default: "`on`",
+    meaning: "Whether to keep tokens for the other calls on this node: `on`, `off`.",
+};
+const CACHE_DIR: Variable = Variable {
+    name: "ECR_CREDENTIAL_PROVIDER_CACHE_DIR",
+    default: "as root `/run/ecr-credential-provider`",
+    meaning: "Where to keep them: an absolute path. Without it, other users have `ecr-credential-provider` in \
+              `XDG_RUNTIME_DIR`, `XDG_CACHE_HOME` or `~/.cache`, the first that there is.",
 };
 const LOG: Variable = Variable {
     name: "ECR_CREDENTIAL_PROVIDER_LOG",
@@ -54,7 +65,7 @@ const METADATA_DISABLED: Variable = Variable {
 };
 
 /// All variables that are read here.
-pub const VARIABLES: &[Variable] = &[DEADLINE, IMDS, LOG, CA_BUNDLE, METADATA_DISABLED];
+pub const VARIABLES: &[Variable] = &[DEADLINE, IMDS, CACHE, CACHE_DIR, LOG, CA_BUNDLE, METADATA_DISABLED];
 
 /// The settings of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +74,10 @@ pub struct Settings {
     pub deadline: Duration,
     /// Whether to ask the instance metadata service.
     pub imds: Imds,
+    /// Whether to keep tokens.
+    pub cache: Cache,
+    /// Where to keep them, if not at the usual place.
+    pub cache_dir: Option<PathBuf>,
     /// How much to write to stderr.
     pub log: LogLevel,
     /// Certificates to trust in addition to the node's store.
@@ -79,6 +94,15 @@ pub enum Imds {
     Enabled,
     /// Never.
     Disabled,
+}
+
+/// Whether to keep tokens for the other calls on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// Keep them.
+    On,
+    /// Neither keep nor look.
+    Off,
 }
 
 /// How much to write to stderr.
@@ -110,6 +134,8 @@ impl Settings {
         Ok(Self {
             deadline: deadline(text(&DEADLINE)?)?,
             imds,
+            cache: one_of(&CACHE, text(&CACHE)?, &[("on", Cache::On), ("off", Cache::Off)])?,
+            cache_dir: variable(CACHE_DIR.name).map(PathBuf::from),
             log: one_of(&LOG, text(&LOG)?, &[("error", LogLevel::Error), ("debug", LogLevel::Debug)])?,
             ca_bundle: variable(CA_BUNDLE.name).map(PathBuf::from),
         })
@@ -152,6 +178,8 @@ mod tests {
         let expected = Settings {
             deadline: Duration::from_secs(20),
             imds: Imds::Auto,
+            cache: Cache::On,
+            cache_dir: None,
             log: LogLevel::Error,
             ca_bundle: None,
         };
@@ -171,6 +199,7 @@ mod tests {
             (DEADLINE.name, "56s", "it must be from 1s to 55s"),
             (DEADLINE.name, "999ms", "it must be from 1s to 55s"),
             (IMDS.name, "on", "it must be one of auto, enabled, disabled"),
+            (CACHE.name, "no", "it must be one of on, off"),
             (LOG.name, "trace", "it must be one of error, debug"),
         ];
         for (name, value, reason) in rows {

@@ -1,17 +1,18 @@
-//! The authorization token of ECR: what is in it, and how long it serves.
+//! The authorization token of ECR: what is in it.
+
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::duration::GoDuration;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
 
 /// "[The token is valid for 12 hours.][api]" What claims to live longer is not believed.
 ///
 /// [api]: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAuthorizationToken.html
-const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(12);
+const LONGEST_LIFE: Duration = Duration::from_hours(12);
 
 /// A checked token: complete, decoded, and not expired when it was issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +38,21 @@ impl AuthorizationToken {
         let (username, password) = decoded
             .split_once(':')
             .ok_or_else(|| malformed("there is no colon between user and password"))?;
+        Self::new(username, password, expires_at, issued_at)
+    }
+
+    /// Checks what is known of a token.
+    pub fn new(
+        username: &str,
+        password: &str,
+        expires_at: Timestamp,
+        issued_at: Timestamp,
+    ) -> Result<Self, Error> {
+        let malformed = |cause| Error::new(Code::TokenMalformed, cause);
         if username.is_empty() || password.is_empty() {
             return Err(malformed("user or password is empty"));
         }
-        if decoded.contains(char::is_control) {
+        if [username, password].iter().any(|text| text.contains(char::is_control)) {
             return Err(malformed("user or password holds control characters"));
         }
         if expires_at <= issued_at {
@@ -57,20 +69,16 @@ impl AuthorizationToken {
         })
     }
 
-    /// For how long the kubelet may keep the password: half of its life, in whole seconds.
-    ///
-    /// Half, because a pull that starts at the end of that time must still be able to finish. At most 6
-    /// hours; `0s`, which means "do not keep it", if less than two seconds are left.
-    pub fn cache_duration(&self) -> GoDuration {
-        let life = self.expires_at.duration_since(self.issued_at).min(LONGEST_LIFE);
-        GoDuration::from_secs(u64::try_from(life.as_secs() / 2).unwrap_or(0))
+    /// How long it lives, by AWS's clock.
+    pub fn life(&self) -> Duration {
+        let life = self.expires_at.duration_since(self.issued_at);
+        Duration::try_from(life).unwrap_or_default().min(LONGEST_LIFE)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     fn encoded(text: impl AsRef<[u8]>) -> Secret {
         Secret::from(STANDARD.encode(text))
@@ -85,7 +93,7 @@ mod tests {
         let token = AuthorizationToken::decode(&encoded("AWS:a:b="), at(10), at(0)).expect("a token");
         assert_eq!(token.username, "AWS");
         assert_eq!(token.password.expose(), "a:b=");
-        assert_eq!(token.cache_duration().to_string(), "5s");
+        assert_eq!(token.life(), Duration::from_secs(10));
     }
 
     #[test]
@@ -107,17 +115,11 @@ mod tests {
         }
     }
 
-    proptest! {
-        /// The promise to the cluster: never null, never negative, always under 12 hours, and over before
-        /// the token is.
-        #[test]
-        fn the_kubelet_never_keeps_a_password_too_long(
-            issued_at in -4_000_000_000_i64..8_000_000_000, life in 1..200_000_000_i64,
-        ) {
-            let token = AuthorizationToken::decode(&encoded("AWS:p"), at(issued_at + life), at(issued_at));
-            let kept = token.expect("a token").cache_duration().as_std().as_secs();
-            prop_assert!(kept < 12 * 3600);
-            prop_assert!(i64::try_from(kept).expect("small") <= life / 2);
+    #[test]
+    fn no_life_is_believed_to_be_longer_than_12_hours() {
+        for (expires_at, hours) in [(3600, 1), (12 * 3600, 12), (13 * 3600, 12), (8_000_000_000, 12)] {
+            let token = AuthorizationToken::decode(&encoded("AWS:p"), at(expires_at), at(0));
+            assert_eq!(token.expect("a token").life(), Duration::from_hours(hours));
         }
     }
 }

@@ -44,7 +44,8 @@ impl Watchdog {
         !self.over.swap(true, Ordering::SeqCst)
     }
 
-    fn step(&self) -> String {
+    /// What is being done.
+    pub(crate) fn step(&self) -> String {
         self.step.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::classify::{Doing, sdk_error};
 use super::http::Transport;
-use super::{BEHAVIOR, retries, timeouts};
+use super::{BEHAVIOR, Budget};
 use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::host;
@@ -21,12 +21,13 @@ use crate::token::AuthorizationToken;
 pub(super) async fn ask(
     registry: &Registry,
     credentials: Credentials,
+    budget: Budget,
     transport: &Transport,
     context: &Context<'_>,
 ) -> Result<AuthorizationToken, Error> {
     let doing =
         Doing::start(format!("asking for a password for `{registry}`"), transport, Some(&credentials));
-    let config = sdk_config(registry, credentials, transport, context).await;
+    let config = sdk_config(registry, credentials, budget, transport).await;
     let Parts { token, expires_at } = match registry {
         Registry::Private(_) => ask_private(&config, &doing).await?,
         Registry::Public { .. } => ask_public(&config, &doing).await?,
@@ -76,16 +77,15 @@ async fn ask_public(config: &SdkConfig, doing: &Doing<'_>) -> Result<Parts, Erro
 async fn sdk_config(
     registry: &Registry,
     credentials: Credentials,
+    budget: Budget,
     transport: &Transport,
-    context: &Context<'_>,
 ) -> SdkConfig {
-    let budget = context.deadline.limit();
     let config = aws_config::defaults(BEHAVIOR())
         .region(Region::new(registry.region().to_owned()))
         .credentials_provider(credentials)
         .http_client(transport.clone())
-        .timeout_config(timeouts(budget))
-        .retry_config(retries(budget))
+        .timeout_config(budget.timeouts())
+        .retry_config(budget.retries())
         .app_name(
             AppName::new(env!("CARGO_PKG_NAME")).unwrap_or_else(|_| unreachable!("a package name is valid")),
         )

@@ -21,32 +21,40 @@ use aws_types::region::Region;
 use super::classify::{Doing, causes, credentials_error};
 use super::http::Transport;
 use super::profiles::Profiles;
-use super::{BEHAVIOR, retries, timeouts};
+use super::{BEHAVIOR, Budget};
 use crate::context::Context;
 use crate::dmi;
 use crate::error::{Code, Error};
 use crate::host::Host;
 use crate::settings::Imds;
 
+/// Who asks.
+pub(super) struct Identity {
+    pub(super) credentials: Credentials,
+    /// Where they come from, and the id of the access key, which is no secret.
+    pub(super) name: String,
+}
+
 /// Finds credentials for calls in `region`.
 pub(super) async fn resolve(
     region: &str,
+    budget: Budget,
     transport: &Transport,
     context: &Context<'_>,
-) -> Result<Credentials, Error> {
+) -> Result<Identity, Error> {
     let mut search = Search {
-        config: provider_config(region, transport, context),
+        config: provider_config(region, budget, transport),
         transport,
         context,
         looked_at: Vec::new(),
     };
-    if let Some(credentials) = search.first_of(&[Source::Environment]).await? {
-        return Ok(credentials);
+    if let Some(identity) = search.first_of(&[Source::Environment]).await? {
+        return Ok(identity);
     }
     let files = Source::SharedFiles(Box::new(Profiles::read(context).await?));
     let rest = [files, Source::WebIdentity, Source::Container, Source::InstanceMetadata];
     match search.first_of(&rest).await? {
-        Some(credentials) => Ok(credentials),
+        Some(identity) => Ok(identity),
         None => Err(Error::new(Code::NoIdentity, search.looked_at.join("; "))),
     }
 }
@@ -62,7 +70,7 @@ struct Search<'a> {
 impl Search<'_> {
     /// Asks the sources in order. The first that has credentials, or fails to get those that it is configured
     /// for, decides.
-    async fn first_of(&mut self, sources: &[Source]) -> Result<Option<Credentials>, Error> {
+    async fn first_of(&mut self, sources: &[Source]) -> Result<Option<Identity>, Error> {
         let context = self.context;
         for source in sources {
             if let (Source::InstanceMetadata, Some(why_not)) = (source, why_not_imds(context.settings.imds)) {
@@ -74,8 +82,10 @@ impl Search<'_> {
             let doing = Doing::start(what, self.transport, None);
             match source.provider(&self.config, context).provide_credentials().await {
                 Ok(credentials) => {
-                    context.log.debug(|| format!("credentials from {}", source.name(context.host)));
-                    return checked(&credentials).map(Some).map_err(|error| error.while_doing(doing));
+                    let credentials = checked(&credentials).map_err(|error| error.while_doing(doing))?;
+                    let name = format!("{}, key {}", source.name(context.host), credentials.access_key_id());
+                    context.log.debug(|| format!("credentials from {name}"));
+                    return Ok(Some(Identity { credentials, name }));
                 }
                 Err(error @ CredentialsError::CredentialsNotLoaded(_)) => match source {
                     Source::SharedFiles(profiles) if profiles.name_a_source() => {
@@ -169,14 +179,13 @@ impl ProvideCredentials for NotAsked {
     }
 }
 
-fn provider_config(region: &str, transport: &Transport, context: &Context<'_>) -> ProviderConfig {
-    let budget = context.deadline.limit();
+fn provider_config(region: &str, budget: Budget, transport: &Transport) -> ProviderConfig {
     ProviderConfig::without_region()
         .with_region(Some(Region::new(region.to_owned())))
         .with_behavior_version(Some(BEHAVIOR()))
         .with_http_client(transport.clone())
-        .with_timeout_config(timeouts(budget))
-        .with_retry_config(retries(budget))
+        .with_timeout_config(budget.timeouts())
+        .with_retry_config(budget.retries())
 }
 
 fn why_not_imds(imds: Imds) -> Option<&'static str> {

@@ -11,8 +11,10 @@
 //! | `http` | connections: which way, with TLS or without, the size of an answer |
 //! | `proxy` | which proxy a request goes through |
 //! | `trust` | the certificates that TLS trusts |
+//! | `budget` | how long all of it may take |
 //! | `classify` | from an error of the SDK to one of ours, without secrets |
 
+mod budget;
 mod classify;
 mod ecr;
 mod http;
@@ -21,12 +23,9 @@ mod profiles;
 mod proxy;
 mod trust;
 
-use std::time::Duration;
-
 use aws_config::BehaviorVersion;
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
 
+pub(crate) use self::budget::Budget;
 use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::registry::Registry;
@@ -35,36 +34,38 @@ use crate::token::AuthorizationToken;
 /// The defaults of the SDK that we were tested with; they change only with this constant.
 const BEHAVIOR: fn() -> BehaviorVersion = BehaviorVersion::v2026_01_12;
 
-/// Asks AWS for a token for `registry`. Blocks until there is an answer, or until the watchdog ends it.
-pub(crate) fn issue_token(registry: &Registry, context: &Context<'_>) -> Result<AuthorizationToken, Error> {
+/// A token, and the identity that AWS issued it to, in words for people.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    pub(crate) token: AuthorizationToken,
+    pub(crate) identity: String,
+}
+
+/// Asks AWS for a token for `registry`. Blocks until there is an answer or the budget is spent.
+pub(crate) fn issue_token(
+    registry: &Registry,
+    budget: Budget,
+    context: &Context<'_>,
+) -> Result<Issued, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Error::new(Code::Internal, format!("cannot start the runtime: {error}")))?;
     let transport = http::Transport::new(context);
+    let issue = async {
+        let identity = identity::resolve(registry.region(), budget, &transport, context).await?;
+        let token = ecr::ask(registry, identity.credentials, budget, &transport, context).await?;
+        Ok(Issued { token, identity: identity.name })
+    };
     let outcome = runtime.block_on(async {
-        let credentials = identity::resolve(registry.region(), &transport, context).await?;
-        ecr::ask(registry, credentials, &transport, context).await
+        let Some(limit) = budget.gives_up_after else { return issue.await };
+        tokio::time::timeout(limit, issue).await.unwrap_or_else(|_| {
+            let cause = format!("{} s were over while {}", limit.as_secs_f32(), context.watchdog.step());
+            Err(Error::new(Code::NoAnswer, cause))
+        })
     });
     // Name resolution runs in a thread that cannot be cancelled; a plain drop would wait for it for up to
     // ten seconds after an attempt has given up on it.
     runtime.shutdown_background();
     outcome
-}
-
-/// A quarter of the budget for each of three attempts, so that three always fit.
-///
-/// Set in code and not left to the environment: the SDK has no limit on waiting for an answer, and panics
-/// on a malformed `AWS_MAX_ATTEMPTS`.
-fn timeouts(budget: Duration) -> TimeoutConfig {
-    let attempt = budget / 4;
-    TimeoutConfig::builder()
-        .connect_timeout(attempt.min(Duration::from_millis(3100)))
-        .read_timeout(attempt)
-        .operation_attempt_timeout(attempt)
-        .build()
-}
-
-fn retries(budget: Duration) -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(3).with_initial_backoff(budget / 20)
 }

@@ -28,6 +28,7 @@ Usage: ecr-credential-provider [COMMAND]
 
 Commands:
   get-credentials  Answer one CredentialProviderRequest on stdin; the same as no argument at all
+  cache            Show or remove the tokens that this node holds
 
 Options:
   -h, --help

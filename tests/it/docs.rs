@@ -37,8 +37,11 @@ fn the_samples_of_the_readme_work() {
     let (provider, _) = config.provider_for(IMAGE).expect("a pattern matches");
     symlink(binary(), folder.path().join(&provider.name)).expect("a bin dir");
     let aws = Aws::start();
-    let environment =
-        [("AWS_ENDPOINT_URL_ECR", aws.url()), ("ECR_CREDENTIAL_PROVIDER_IMDS", "disabled".to_owned())];
+    let environment = [
+        ("AWS_ENDPOINT_URL_ECR", aws.url()),
+        ("ECR_CREDENTIAL_PROVIDER_IMDS", "disabled".to_owned()),
+        ("ECR_CREDENTIAL_PROVIDER_CACHE_DIR", folder.path().join("cache").display().to_string()),
+    ];
     let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
     let response = provider.ask(folder.path(), IMAGE, &environment).expect("an answer");
     let auth = response.auth.expect("a password");

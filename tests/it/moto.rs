@@ -55,9 +55,10 @@ fn moto_accepts_our_signatures() {
         .env("ECR_CREDENTIAL_PROVIDER_LOG", "debug");
     let trace = format!(
         "debug [..]s asked for `{IMAGE}` as credentialprovider.kubelet.k8s.io/v1\n\
+         debug [..]s the cache is off\n\
          debug [..]s connecting to `MOTO`\n\
          debug [..]s POST to `MOTO` is answered with status 200\n\
-         debug [..]s credentials from profile `role`\n\
+         debug [..]s credentials from profile `role`, key ASIA[..]\n\
          debug [..]s connecting to `MOTO`\n\
          debug [..]s POST to `MOTO` is answered with status 200\n\
          {EXPIRED}"

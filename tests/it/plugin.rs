@@ -1,11 +1,14 @@
 //! Running the binary, and comparing what it did.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use ecr_credential_provider::duration::GoDuration;
 use ecr_credential_provider::protocol::ApiVersion;
+use serde_json::Value;
 use snapbox::assert_data_eq;
 use stand_in::aws::{ACCESS_KEY_ID, Aws, SECRET_ACCESS_KEY};
 
@@ -28,13 +31,22 @@ pub(crate) fn binary() -> PathBuf {
 pub(crate) struct Plugin {
     environment: BTreeMap<String, String>,
     arguments: Vec<String>,
+    binary: PathBuf,
+    user: Option<u32>,
 }
 
 impl Plugin {
-    /// An environment that holds nothing but what keeps a test on loopback.
+    /// An environment that holds nothing but what keeps a test on loopback and apart from the others.
     pub(crate) fn bare() -> Self {
-        Self { environment: BTreeMap::new(), arguments: Vec::new() }
+        Self { environment: BTreeMap::new(), arguments: Vec::new(), binary: binary(), user: None }
             .env("ECR_CREDENTIAL_PROVIDER_IMDS", "disabled")
+            .env("ECR_CREDENTIAL_PROVIDER_CACHE", "off")
+    }
+
+    /// With a cache in a directory of the test's own.
+    pub(crate) fn with_cache(self, directory: &Path) -> Self {
+        self.without("ECR_CREDENTIAL_PROVIDER_CACHE")
+            .env("ECR_CREDENTIAL_PROVIDER_CACHE_DIR", directory.display().to_string())
     }
 
     /// With an access key, and `aws` as ECR.
@@ -61,9 +73,18 @@ impl Plugin {
         self
     }
 
+    /// Another copy of the binary, run by another user.
+    pub(crate) fn run_as(mut self, binary: &Path, user: u32) -> Self {
+        (self.binary, self.user) = (binary.to_owned(), Some(user));
+        self
+    }
+
     /// The command, for tests that do unusual things with its file descriptors.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(&self.binary);
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         command.args(&self.arguments).env_clear().envs(&self.environment).current_dir("/");
         command
     }
@@ -151,6 +172,17 @@ impl Outcome {
         let password = password.unwrap_or_else(|| panic!("expected {before}…\n{self:#?}"));
         assert_eq!((self.code, self.stderr.as_str()), (Some(0), ""), "{self:#?}");
         password.to_owned()
+    }
+
+    /// It answered with a password, whichever; returns that and for how long it is to be kept.
+    #[track_caller]
+    pub(crate) fn credentials(&self) -> (String, GoDuration) {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        let response: Value = serde_json::from_str(&self.stdout).expect("JSON");
+        let auth = response["auth"].as_object().unwrap_or_else(|| panic!("no password: {self:#?}"));
+        let password = auth.values().next().and_then(|auth| auth["password"].as_str());
+        let keep = response["cacheDuration"].as_str().and_then(|text| text.parse().ok());
+        (password.expect("a password").to_owned(), keep.expect("a duration"))
     }
 
     /// It answered that it has no password, with `reason` on stderr.

@@ -2,18 +2,25 @@
 //!
 //! Each starts the kubelet that it needs; the kubelet, its pods and the faults of AWS are gone after it.
 
-use anyhow::{Result, ensure};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
 use stand_in::aws::{Fault, StatusCode};
 
-use crate::node::{Node, REGISTRY, REPOSITORIES, image};
+use crate::node::{CACHE, Node, REGISTRY, REPOSITORIES, image};
+use crate::process::run;
 
 type Case = fn(&mut Node) -> Result<()>;
 
 /// All cases by name, in the order in which they run.
 pub(crate) const CASES: &[(&str, Case)] = &[
     ("nine_images_are_pulled_without_a_pull_secret", nine_images),
-    ("images_are_pulled_again_after_a_restart_of_the_kubelet", restart),
+    ("a_kubelet_that_restarts_while_aws_is_down_keeps_pulling", restart_in_outage),
+    ("a_token_that_is_due_is_served_while_aws_is_down", due_in_outage),
+    ("a_cache_on_a_full_or_read_only_disk_is_no_reason_to_fail", bad_disks),
     ("a_changed_password_is_fetched_without_a_change_on_the_node", changed_password),
     ("a_denial_of_aws_is_one_line_in_the_journal", denied),
     ("a_wrong_key_is_one_line_in_the_journal", wrong_key),
@@ -36,19 +43,16 @@ fn nine_images(node: &mut Node) -> Result<()> {
     for file in ["/var/lib/kubelet/config.json", "/root/.docker/config.json", "/.docker/config.json"] {
         ensure!(!std::path::Path::new(file).exists(), "{file} exists");
     }
+    // One for all nine, which are pulled at the same time.
     let calls = &node.aws.seen()[calls_before..];
-    ensure!((1..=REPOSITORIES.len()).contains(&calls.len()), "{} calls to AWS", calls.len());
-    for call in calls {
-        ensure!(call.operation == "ecr:GetAuthorizationToken", "{call:?}");
-        ensure!(
-            call.region == "eu-central-1" && call.host == "api.ecr.eu-central-1.amazonaws.com",
-            "{call:?}"
-        );
-    }
+    ensure!(calls.len() == 1, "{} calls to AWS", calls.len());
+    let call = &calls[0];
+    ensure!(call.operation == "ecr:GetAuthorizationToken" && call.region == "eu-central-1", "{call:?}");
+    ensure!(call.host == "api.ecr.eu-central-1.amazonaws.com", "{call:?}");
 
     // The kubelet's own view of the plugin.
     let plugin_calls = node.metric("kubelet_credential_provider_plugin_duration_count")?;
-    ensure!(plugin_calls == u64::try_from(calls.len())?, "{plugin_calls} calls of the plugin");
+    ensure!((1..=9).contains(&plugin_calls), "{plugin_calls} calls of the plugin");
     ensure!(
         node.metric("kubelet_credential_provider_plugin_errors_total")? == 0,
         "the kubelet counts errors"
@@ -61,16 +65,71 @@ fn nine_images(node: &mut Node) -> Result<()> {
     Ok(())
 }
 
-fn restart(node: &mut Node) -> Result<()> {
+/// What the kubelet knew of passwords is gone with it. The node still knows.
+fn restart_in_outage(node: &mut Node) -> Result<()> {
     node.start_kubelet(&node.shipped_config())?;
     let pods = pods_of_all_images(node, "Always")?;
     node.wait_until_running(&pods)?;
     let calls_before = node.aws.seen().len();
-    // What the kubelet knew of passwords is gone.
+    node.aws.behave(|aws| aws.fault = Some(Fault::Hang));
     node.start_kubelet(&node.shipped_config())?;
     let pods = pods_of_all_images(node, "Always")?;
     node.wait_until_running(&pods)?;
-    ensure!(node.aws.seen().len() > calls_before, "nobody asked AWS");
+    ensure!(node.metric("kubelet_credential_provider_plugin_errors_total")? == 0, "the plugin failed");
+    ensure!(
+        node.metric("kubelet_credential_provider_plugin_duration_count")? > 0,
+        "the plugin was not asked"
+    );
+    ensure!(node.aws.seen().len() == calls_before, "AWS was asked");
+    Ok(())
+}
+
+/// The outage lasts for longer than the first half of the token's life, which is half a minute here.
+fn due_in_outage(node: &mut Node) -> Result<()> {
+    node.aws.behave(|aws| aws.password_life = SignedDuration::from_secs(60));
+    node.start_kubelet(&node.shipped_config())?;
+    let first = node.add_pod("sigrid-api", "Always")?;
+    node.wait_until_running(&[first])?;
+    node.aws.behave(|aws| aws.fault = Some(Fault::Hang));
+    let calls_before = node.aws.seen().len();
+    std::thread::sleep(Duration::from_secs(37));
+    node.start_kubelet(&node.shipped_config())?;
+    let second = node.add_pod("auth-api", "Always")?;
+    node.wait_until_running(&[second])?;
+    ensure!(node.aws.seen().len() > calls_before, "nobody tried to replace the token");
+    ensure!(node.metric("kubelet_credential_provider_plugin_errors_total")? == 0, "the plugin failed");
+    Ok(())
+}
+
+fn bad_disks(node: &mut Node) -> Result<()> {
+    for (options, is_full) in [("ro,mode=0700", false), ("size=4k,mode=0700", true)] {
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs", CACHE]))?;
+        if is_full {
+            std::fs::write(Path::new(CACHE).join("filler"), [0; 4096])?;
+        }
+        let outcome = pull_with_this_cache(node);
+        run(Command::new("umount").arg(CACHE))?;
+        outcome.with_context(|| format!("with a cache mounted with {options}"))?;
+    }
+    Ok(())
+}
+
+fn pull_with_this_cache(node: &mut Node) -> Result<()> {
+    node.start_kubelet(&node.shipped_config())?;
+    for repository in ["sigrid-api", "auth-api"] {
+        let calls_before = node.aws.seen().len();
+        let pod = node.add_pod(repository, "Always")?;
+        node.wait_until_running(&[pod])?;
+        // The kubelet has kept the first password.
+        let expected = usize::from(repository == "sigrid-api");
+        ensure!(node.aws.seen().len() - calls_before == expected, "calls of AWS for {repository}");
+    }
+    ensure!(node.metric("kubelet_credential_provider_plugin_errors_total")? == 0, "the plugin failed");
+    node.remove_pods()?;
+    node.stop_kubelet()?;
+    let left = std::fs::read_dir(CACHE)?.filter_map(Result::ok).map(|entry| entry.file_name());
+    let left: Vec<_> = left.filter(|name| name != "filler").collect();
+    ensure!(left.iter().all(|name| name.to_string_lossy().ends_with(".lock")), "left behind: {left:?}");
     Ok(())
 }
 

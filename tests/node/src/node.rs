@@ -3,7 +3,9 @@
 //! Our binary, its configuration and its key file are where the README puts them.
 
 use std::collections::BTreeSet;
+use std::fs::DirBuilder;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,6 +41,8 @@ const SANDBOX: &str = "node.test/pause:1";
 const BIN_DIR: &str = "/usr/libexec/ecr-credential-provider";
 const CONFIG: &str = "/etc/ecr-credential-provider/credential-provider-config.yaml";
 const KEY_FILE: &str = "/etc/ecr-credential-provider/credentials";
+/// Where the plugin keeps tokens, as root.
+pub(crate) const CACHE: &str = "/run/ecr-credential-provider";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
 /// The kubelet's port for those who may only read.
 const KUBELET: &str = "127.0.0.1:10255";
@@ -79,6 +83,7 @@ impl Node {
         let containerd = start_containerd(&ca, &places)?;
         install(&places)?;
         std::fs::create_dir_all(MANIFESTS)?;
+        DirBuilder::new().mode(0o700).create(CACHE)?;
         let mut node =
             Self { aws, places, kubelet: None, password: 0, pods: 0, _servers: [registry, containerd] };
         node.change_password()?;
@@ -248,6 +253,7 @@ impl Node {
         if self.kubelet.is_some() {
             self.remove_pods()?;
         }
+        run(Command::new(format!("{BIN_DIR}/ecr-credential-provider")).args(["cache", "clear"]))?;
         self.stop_kubelet()
     }
 

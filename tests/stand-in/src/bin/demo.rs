@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use hyper::Response;
 use hyper::body::Bytes;
 use serde_json::Value;
-use stand_in::aws::{ACCESS_KEY_ID, Aws, SECRET_ACCESS_KEY};
+use stand_in::aws::{ACCESS_KEY_ID, Aws, Fault, SECRET_ACCESS_KEY};
 use stand_in::http;
 use stand_in::kubelet::CredentialProviderConfig;
 use stand_in::registry::{Registry, digest, pull};
@@ -57,10 +57,13 @@ fn main() -> Result<()> {
     println!("  {CONFIG}: pattern {pattern} picks provider {}", provider.name);
     println!("  request    {}", provider.request(&image));
 
-    let started = started();
+    let started = time();
     let bin_dir = binary.parent().context("the binary has a folder")?;
-    let kubelet_environment =
-        [("AWS_ENDPOINT_URL_ECR", aws.url()), ("ECR_CREDENTIAL_PROVIDER_IMDS", "disabled".to_owned())];
+    let kubelet_environment = [
+        ("AWS_ENDPOINT_URL_ECR", aws.url()),
+        ("ECR_CREDENTIAL_PROVIDER_IMDS", "disabled".to_owned()),
+        ("ECR_CREDENTIAL_PROVIDER_CACHE_DIR", scratch.path().join("cache").display().to_string()),
+    ];
     let kubelet_environment = kubelet_environment.each_ref().map(|(name, value)| (*name, value.as_str()));
     let answer = provider.ask(bin_dir, &image, &kubelet_environment)?;
     let milliseconds = started.elapsed().as_millis();
@@ -82,6 +85,16 @@ fn main() -> Result<()> {
         "the layer is not what the manifest says"
     );
     println!("  the layer's digest is the one in the manifest\n");
+
+    println!("AWS goes away, and the kubelet is to pull another image");
+    aws.behave(|aws| aws.fault = Some(Fault::Reset));
+    let started = time();
+    let answer =
+        provider.ask(bin_dir, &format!("{HOST}/softwareimprovementgroup/auth-api"), &kubelet_environment)?;
+    let milliseconds = started.elapsed().as_millis();
+    let cached = answer.auth.as_ref().and_then(|auth| auth.get(HOST)).context("no password in the outage")?;
+    ensure!(cached.password == auth.password, "that is another password");
+    println!("  response   the same password, from the node's cache, after {milliseconds} ms\n");
 
     let calls = aws.seen();
     ensure!(calls.len() == 1, "AWS was called {} times", calls.len());
@@ -135,7 +148,7 @@ fn layer_of(manifest: &[u8]) -> Result<String> {
     Ok(digest.to_owned())
 }
 
-#[expect(clippy::disallowed_methods, reason = "to show how long the answer took")]
-fn started() -> Instant {
+#[expect(clippy::disallowed_methods, reason = "to show how long an answer took")]
+fn time() -> Instant {
     Instant::now()
 }

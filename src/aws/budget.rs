@@ -1,0 +1,47 @@
+//! How long a call may take.
+//!
+//! Set in code and not left to the environment: the SDK has no limit on waiting for an answer, and panics on a
+//! malformed `AWS_MAX_ATTEMPTS`.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+
+use crate::context::Context;
+
+/// The time for everything that is done for one token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Budget {
+    total: Duration,
+    attempt: Duration,
+    /// Whether to give up when the total is over; otherwise the watchdog ends the run.
+    pub(super) gives_up_after: Option<Duration>,
+}
+
+impl Budget {
+    /// All that is left until the deadline. Three attempts and the pauses between them fit in, with some time
+    /// left to report what went wrong.
+    pub(crate) fn whole(context: &Context<'_>) -> Self {
+        let total = context.deadline.remaining();
+        Self { total, attempt: total.mul_f32(0.24), gives_up_after: None }
+    }
+
+    /// What may be spent on a token that is not needed yet.
+    pub(crate) fn short(context: &Context<'_>) -> Self {
+        let total = (context.deadline.limit() / 5).min(Duration::from_secs(3));
+        Self { total, attempt: total, gives_up_after: Some(total) }
+    }
+
+    pub(super) fn timeouts(self) -> TimeoutConfig {
+        TimeoutConfig::builder()
+            .connect_timeout(self.attempt.min(Duration::from_millis(3100)))
+            .read_timeout(self.attempt)
+            .operation_attempt_timeout(self.attempt)
+            .build()
+    }
+
+    pub(super) fn retries(self) -> RetryConfig {
+        RetryConfig::standard().with_max_attempts(3).with_initial_backoff(self.total.mul_f32(0.04))
+    }
+}

@@ -1,0 +1,168 @@
+//! What tells one token from another.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
+
+use sha2::{Digest, Sha256};
+
+use crate::aws_files::{self, AwsFile};
+use crate::context::Context;
+use crate::host::{self, FileError};
+use crate::registry::Registry;
+use crate::settings;
+
+/// Changes when the meaning of a key or the format of an entry does, so that versions of this program that
+/// run side by side do not see each other's entries.
+const FORMAT: &str = "ecr-credential-provider token 1";
+
+/// Variables of the AWS SDK that change neither the identity nor which service is asked. The region is the
+/// registry's. Dual-stack is another way to the same service.
+const WITHOUT_EFFECT: &[&str] = &[
+    "AWS_CA_BUNDLE",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_MAX_ATTEMPTS",
+    "AWS_REGION",
+    "AWS_RETRY_MODE",
+    "AWS_SDK_UA_APP_ID",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+];
+
+/// Everything that decides which token AWS issues.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Inputs<'a> {
+    /// `ecr` or `ecr-public`.
+    service: &'a str,
+    partition: &'a str,
+    region: &'a str,
+    fips: bool,
+    /// The variables that the AWS SDK may read, but for those of [`WITHOUT_EFFECT`], and whether to ask IMDS.
+    environment: BTreeMap<&'a OsStr, &'a OsStr>,
+    /// What is in the shared credentials file; none if there is no such file.
+    credentials: Option<Vec<u8>>,
+    /// The same of the AWS configuration file.
+    config: Option<Vec<u8>>,
+}
+
+/// The name of a token among the others: 64 hexadecimal digits.
+///
+/// It is a hash of all inputs. Some of them are secret, so that another secret is another name; none can be
+/// read back from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key(String);
+
+impl Key {
+    /// The key for `registry` in this environment. The registries of all accounts share it.
+    pub(super) fn of(registry: &Registry, context: &Context<'_>) -> Result<Self, FileError> {
+        let counts = |name: &OsStr| match name.to_str() {
+            Some(name) => name.starts_with("AWS_") && !WITHOUT_EFFECT.contains(&name),
+            None => false,
+        };
+        let variables = context.host.variables();
+        let inputs = Inputs {
+            service: registry.service(),
+            partition: registry.partition().name,
+            region: registry.region(),
+            fips: registry.is_fips(),
+            environment: variables.filter(|(name, _)| counts(name) || *name == settings::IMDS.name).collect(),
+            credentials: content_of(aws_files::CREDENTIALS, context)?,
+            config: content_of(aws_files::CONFIG, context)?,
+        };
+        Ok(Self::from_inputs(&inputs))
+    }
+
+    /// Each part goes in with its length, so that no two sets of parts make the same sequence of bytes.
+    fn from_inputs(inputs: &Inputs<'_>) -> Self {
+        let Inputs { service, partition, region, fips, environment, credentials, config } = inputs;
+        let mut hash = Sha256::new();
+        let mut add = |part: &[u8]| {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        };
+        for part in [FORMAT, service, partition, region] {
+            add(part.as_bytes());
+        }
+        add(&[u8::from(*fips)]);
+        for file in [credentials, config] {
+            add(&[u8::from(file.is_some())]);
+            add(file.as_deref().unwrap_or_default());
+        }
+        for (name, value) in environment {
+            add(name.as_bytes());
+            add(value.as_bytes());
+        }
+        let mut digits = String::with_capacity(64);
+        for byte in hash.finalize() {
+            let _ = write!(digits, "{byte:02x}");
+        }
+        Self(digits)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn content_of(file: AwsFile, context: &Context<'_>) -> Result<Option<Vec<u8>>, FileError> {
+    let Some(path) = file.path(|name| context.host.variable(name)) else { return Ok(None) };
+    context.watchdog.enter(format!("reading `{}`", path.display()));
+    match host::read_file(&path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::btree_map;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    /// Owned inputs of few different texts, so that some are equal, and some are only equal when joined.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    struct Owned {
+        texts: [String; 3],
+        fips: bool,
+        environment: BTreeMap<String, String>,
+        files: [Option<Vec<u8>>; 2],
+    }
+
+    impl Owned {
+        fn key(&self) -> Key {
+            let [service, partition, region] = self.texts.each_ref().map(String::as_str);
+            let [credentials, config] = self.files.clone();
+            let environment = &self.environment;
+            let environment =
+                environment.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
+            let fips = self.fips;
+            Key::from_inputs(&Inputs { service, partition, region, fips, environment, credentials, config })
+        }
+    }
+
+    fn inputs() -> impl Strategy<Value = Owned> {
+        let text = || "[ab]{0,2}";
+        let file = || option::of(prop::collection::vec(prop_oneof![Just(b'a'), Just(b'b')], 0..3));
+        ([text(), text(), text()], any::<bool>(), btree_map("[AB]{1,2}", text(), 0..3), [file(), file()])
+            .prop_map(|(texts, fips, environment, files)| Owned { texts, fips, environment, files })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+
+        #[test]
+        fn the_same_inputs_have_the_same_key_and_others_another(one in inputs(), other in inputs()) {
+            prop_assert_eq!(one.key() == other.key(), one == other);
+        }
+    }
+
+    #[test]
+    fn a_key_is_a_file_name() {
+        let key = Key::from_inputs(&Inputs::default());
+        assert_eq!(key.as_str().len(), 64);
+        assert!(key.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+}

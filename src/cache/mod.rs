@@ -1,0 +1,252 @@
+//! The tokens that this node holds, shared by all processes of one user.
+//!
+//! The kubelet forgets passwords when it restarts, and asks once for each image. Here they outlast it, and one
+//! process asks AWS for all. A cache that cannot be used is passed over: it must never be why a pull fails.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `directory` | the files: who may read and write them, and that they are old or new but never half |
+//! | `entry` | what is in them |
+//! | `key` | which token a file is for |
+//!
+//! For each key there are up to three files: `<key>.token`, `<key>.failed` (the last try to get one) and
+//! `<key>.lock` (held by who asks AWS).
+
+mod directory;
+mod entry;
+mod key;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use jiff::SignedDuration;
+use rustix::process::geteuid;
+
+use self::directory::{Directory, TEMPORARY};
+pub(crate) use self::entry::Entry;
+use self::entry::Failure;
+use self::key::Key;
+use crate::clock::Moment;
+use crate::context::Context;
+use crate::error::{Code, Error};
+use crate::host::{self, Host};
+use crate::log::Log;
+use crate::registry::Registry;
+use crate::settings::Cache;
+
+/// Where root's cache is: emptied at boot, as the first thing a node has to do then is to pull anyway.
+const OF_ROOT: &str = "/run/ecr-credential-provider";
+const OF_OTHERS: &str = "ecr-credential-provider";
+
+/// No token lives longer than this, so a file that was not written for as long serves nobody.
+const STALE_AFTER: SignedDuration = SignedDuration::from_hours(13);
+
+const TOKEN: &str = "token";
+const FAILED: &str = "failed";
+const LOCK: &str = "lock";
+
+/// The place of one token.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    directory: Directory,
+    key: Key,
+    log: Log,
+}
+
+/// An attempt to be the one who asks AWS.
+#[derive(Debug)]
+pub(crate) enum Lock {
+    /// We are, until this is dropped.
+    Ours(File),
+    /// Another process is.
+    Theirs,
+    /// It cannot be told.
+    Unavailable,
+}
+
+impl Slot {
+    /// The place of the token for `registry`; none if there is to be no cache, or if it cannot be used.
+    pub(crate) fn of(registry: &Registry, context: &Context<'_>) -> Option<Self> {
+        if context.settings.cache == Cache::Off {
+            context.log.debug(|| "the cache is off".into());
+            return None;
+        }
+        let passed_over = |reason: &dyn std::fmt::Display| {
+            context.log.debug(|| format!("going on without the cache: {reason}"));
+        };
+        let directory = match path(context).and_then(|path| {
+            context.watchdog.enter(format!("opening the cache in `{}`", path.display()));
+            Directory::open_or_create(&path)
+        }) {
+            Ok(directory) => directory,
+            Err(error) => {
+                passed_over(&error);
+                return None;
+            }
+        };
+        match Key::of(registry, context) {
+            Ok(key) => Some(Self { directory, key, log: context.log }),
+            Err(error) => {
+                passed_over(&error);
+                None
+            }
+        }
+    }
+
+    /// The token that is there.
+    pub(crate) fn token(&self) -> Option<Entry> {
+        self.read(&self.file(TOKEN), |content| Entry::from_json(&content))
+    }
+
+    /// The last failure, if it is too young for another try.
+    pub(crate) fn failure(&self, now: &Moment) -> Option<Error> {
+        let parse = |content: Vec<u8>| serde_json::from_slice(&content).map_err(|_| "it is malformed");
+        self.read::<Failure>(&self.file(FAILED), parse)?.as_of(now)
+    }
+
+    /// Tries to be the one who asks AWS.
+    pub(crate) fn try_lock(&self) -> Lock {
+        match self.directory.try_lock(&self.file(LOCK)) {
+            Ok(Some(file)) => Lock::Ours(file),
+            Ok(None) => Lock::Theirs,
+            Err(error) => {
+                self.log.debug(|| format!("cannot lock `{}`: {error}", self.in_full(&self.file(LOCK))));
+                Lock::Unavailable
+            }
+        }
+    }
+
+    /// The lock, for a message.
+    pub(crate) fn lock_path(&self) -> String {
+        self.in_full(&self.file(LOCK))
+    }
+
+    /// Keeps a token for all others, and forgets what nobody needs any more.
+    pub(crate) fn store(&self, entry: &Entry) {
+        match entry.to_json() {
+            Ok(content) => self.write(&self.file(TOKEN), &content),
+            Err(error) => self.log.debug(|| format!("cannot encode the entry: {error}")),
+        }
+        self.directory.remove(&self.file(FAILED));
+        self.remove_stale();
+    }
+
+    /// Keeps a failure for a few seconds, if the next call would only meet it again.
+    pub(crate) fn remember(&self, error: &Error) {
+        if error.code().kind().is_met_again() {
+            match serde_json::to_vec(&Failure::new(error, host::moment())) {
+                Ok(content) => self.write(&self.file(FAILED), &content),
+                Err(error) => self.log.debug(|| format!("cannot encode the failure: {error}")),
+            }
+        }
+    }
+
+    fn read<T>(&self, name: &str, parse: impl FnOnce(Vec<u8>) -> Result<T, &'static str>) -> Option<T> {
+        let passed_over = |reason: &dyn std::fmt::Display| {
+            self.log.debug(|| format!("passing over `{}`: {reason}", self.in_full(name)));
+        };
+        match self.directory.read(name) {
+            Ok(content) => parse(content?).inspect_err(|reason| passed_over(reason)).ok(),
+            Err(error) => {
+                passed_over(&error);
+                None
+            }
+        }
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        if let Err(error) = self.directory.replace(name, content) {
+            self.log.debug(|| format!("cannot write `{}`: {error}", self.in_full(name)));
+        }
+    }
+
+    /// Removes what is left of processes that were killed while they wrote, and of identities that are gone.
+    fn remove_stale(&self) {
+        let names = self.directory.names().unwrap_or_default();
+        let now = host::now().as_second();
+        let mut last_written = BTreeMap::new();
+        for name in &names {
+            if let (Some((key, _)), Some(written_at)) = (parts(name), self.directory.written_at(name)) {
+                let last = last_written.entry(key).or_insert(written_at);
+                *last = written_at.max(*last);
+            }
+        }
+        for name in &names {
+            let Some((key, extension)) = parts(name) else { continue };
+            let is_of_nobody = if key == self.key.as_str() {
+                extension == TEMPORARY
+            } else {
+                last_written.get(key).is_some_and(|last| now - last > STALE_AFTER.as_secs())
+            };
+            if is_of_nobody {
+                self.directory.remove(name);
+            }
+        }
+    }
+
+    fn file(&self, extension: &str) -> String {
+        format!("{}.{extension}", self.key.as_str())
+    }
+
+    fn in_full(&self, name: &str) -> String {
+        self.directory.path().join(name).display().to_string()
+    }
+}
+
+/// Where the cache is: `ECR_CREDENTIAL_PROVIDER_CACHE_DIR`, or the usual place for this user.
+pub(crate) fn path(context: &Context<'_>) -> Result<PathBuf, Error> {
+    match &context.settings.cache_dir {
+        Some(path) => Ok(path.clone()),
+        None if geteuid().is_root() => Ok(PathBuf::from(OF_ROOT)),
+        None => of_user(context.host).ok_or_else(|| {
+            let cause = "there is no usual place: no XDG_RUNTIME_DIR, no XDG_CACHE_HOME, no HOME";
+            Error::new(Code::CacheDirectory, cause)
+        }),
+    }
+}
+
+fn of_user(host: &Host) -> Option<PathBuf> {
+    let variable = |name: &str| host.variable(name).map(Path::new);
+    let runtime_or_cache = variable("XDG_RUNTIME_DIR").or_else(|| variable("XDG_CACHE_HOME"));
+    let folder = runtime_or_cache.map(Path::to_owned).or_else(|| Some(variable("HOME")?.join(".cache")))?;
+    Some(folder.join(OF_OTHERS))
+}
+
+/// All tokens in the cache at `path`, in no order; those that cannot be read are left out.
+pub(crate) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
+    let Some(directory) = Directory::open(path)? else { return Ok(Vec::new()) };
+    let is_token = |name: &String| parts(name).is_some_and(|(_, extension)| extension == TOKEN);
+    let tokens = names(&directory)?.into_iter().filter(is_token);
+    let content = tokens.filter_map(|name| directory.read(&name).ok().flatten());
+    Ok(content.filter_map(|content| Entry::from_json(&content).ok()).collect())
+}
+
+/// Removes everything from the cache at `path` and returns how many tokens there were.
+pub(crate) fn clear(path: &Path) -> Result<usize, Error> {
+    let Some(directory) = Directory::open(path)? else { return Ok(0) };
+    let mut tokens = 0;
+    for name in names(&directory)? {
+        let Some((_, extension)) = parts(&name) else { continue };
+        if directory.remove(&name) {
+            tokens += usize::from(extension == TOKEN);
+        } else if directory.written_at(&name).is_some() {
+            let cause = format!("cannot remove `{}`", path.join(&name).display());
+            return Err(Error::new(Code::CacheDirectory, cause));
+        }
+    }
+    Ok(tokens)
+}
+
+fn names(directory: &Directory) -> Result<Vec<String>, Error> {
+    directory.names().map_err(|error| {
+        Error::new(Code::CacheDirectory, format!("cannot list `{}`: {error}", directory.path().display()))
+    })
+}
+
+/// The key and the extension in a file's name; none if the file is not of the cache.
+fn parts(name: &str) -> Option<(&str, &str)> {
+    let (key, rest) = name.split_once('.')?;
+    let extension = rest.rsplit('.').next()?;
+    (key.len() == 64 && key.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some((key, extension))
+}
