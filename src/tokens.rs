@@ -15,6 +15,9 @@ use crate::token::AuthorizationToken;
 /// How often those who wait for another process look again.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How long to wait for the cache to take a token.
+const LONGEST_STORE: Duration = Duration::from_secs(1);
+
 /// A token, and for how long the kubelet may keep it.
 #[derive(Debug)]
 pub(crate) struct Supply {
@@ -26,32 +29,37 @@ pub(crate) struct Supply {
 ///
 /// A fresh one from the cache is the end of it. Otherwise one process asks AWS, and the others serve what they
 /// have meanwhile, or wait for its result: a token, or a failure, which they report as theirs. Who waits for
-/// too long asks alone.
+/// too long, or in vain, asks alone.
 pub(crate) fn supply(registry: &Registry, context: &Context<'_>) -> Result<Supply, Error> {
-    let Some(slot) = Slot::of(registry, context) else { return ask_aws(registry, None, None, context) };
+    let Some(slot) = Slot::of(registry, context) else { return ask_aws(registry, None, false, context) };
+    let mut has_waited = false;
     loop {
-        let spare = match look(&slot, context) {
+        let at_hand = match look(&slot, context) {
             Seen::Enough(outcome) => return outcome,
-            Seen::NotEnough(spare) => spare,
+            Seen::NotEnough(at_hand) => at_hand,
         };
         match slot.try_lock() {
-            Lock::Ours(_lock) => {
+            Lock::Ours(lock) => {
                 // Who had it a moment ago may have left what we need.
-                return match look(&slot, context) {
-                    Seen::Enough(outcome) => outcome,
-                    Seen::NotEnough(spare) => ask_aws(registry, Some(&slot), spare, context),
+                let at_hand = match look(&slot, context) {
+                    Seen::Enough(outcome) => return outcome,
+                    Seen::NotEnough(at_hand) => at_hand,
                 };
+                // If not, it could not share, nor can we: those behind us need not stand in line.
+                let _held = (!has_waited).then_some(lock);
+                return ask_aws(registry, Some(&slot), at_hand.is_some(), context);
             }
-            Lock::Theirs => match spare {
-                Some(Spare { supply, is_doubtful: false }) => {
+            Lock::Theirs => match at_hand {
+                Some(AtHand { supply, standing: Standing::Due }) => {
                     context.log.debug(|| "another process asks for a new token".into());
                     return Ok(supply);
                 }
-                spare if is_time_to_go_alone(context) => {
+                at_hand if is_time_to_go_alone(context) => {
                     context.log.debug(|| format!("waited for `{}` for too long", slot.lock_path()));
-                    return ask_aws(registry, Some(&slot), spare, context);
+                    return ask_aws(registry, Some(&slot), at_hand.is_some(), context);
                 }
                 _ => {
+                    has_waited = true;
                     context.watchdog.enter(format!(
                         "waiting for another process to get this password (it holds `{}`)",
                         slot.lock_path()
@@ -59,7 +67,7 @@ pub(crate) fn supply(registry: &Registry, context: &Context<'_>) -> Result<Suppl
                     std::thread::sleep(PAUSE);
                 }
             },
-            Lock::Unavailable => return ask_aws(registry, Some(&slot), spare, context),
+            Lock::Unavailable => return ask_aws(registry, Some(&slot), at_hand.is_some(), context),
         }
     }
 }
@@ -69,42 +77,50 @@ enum Seen {
     /// A fresh token, or a failure that is too young for another try.
     Enough(Result<Supply, Error>),
     /// AWS should be asked; meanwhile, or if that fails, there may be this.
-    NotEnough(Option<Spare>),
+    NotEnough(Option<AtHand>),
 }
 
-/// A token that serves, but should be replaced.
-struct Spare {
+/// A token in the cache that serves now.
+struct AtHand {
     supply: Supply,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Fresh,
+    /// It should be replaced.
+    Due,
     /// It is from before the last boot, so only the wall clock says that it serves.
-    is_doubtful: bool,
+    Doubtful,
 }
 
 fn look(slot: &Slot, context: &Context<'_>) -> Seen {
-    let now = host::moment();
-    let cached = slot.token().map(|entry| (entry.stage(&now), entry));
-    let spare = match cached {
-        Some((Stage::Fresh(keep), entry)) => {
-            context.log.debug(|| format!("the cached token is fresh until {:.0}", entry.refresh_at));
-            return Seen::Enough(Ok(Supply { token: entry.token, keep }));
-        }
-        Some((Stage::Due(keep), entry)) => {
-            context.log.debug(|| "the cached token is due to be replaced".into());
-            Some(Spare { supply: Supply { token: entry.token, keep }, is_doubtful: false })
-        }
-        Some((Stage::Doubtful(keep), entry)) => {
-            context.log.debug(|| "the cached token is from before the last boot".into());
-            Some(Spare { supply: Supply { token: entry.token, keep }, is_doubtful: true })
-        }
-        Some((Stage::Expired, _)) => {
-            context.log.debug(|| "the cached token has expired".into());
-            None
-        }
-        None => None,
-    };
-    match slot.failure(&now) {
-        Some(failure) => Seen::Enough(spare_or(spare, failure, context)),
-        None => Seen::NotEnough(spare),
+    let at_hand = at_hand(slot);
+    if let Some(AtHand { standing, .. }) = &at_hand {
+        context.log.debug(|| format!("cached token: {standing:?}"));
     }
+    match at_hand {
+        Some(AtHand { supply, standing: Standing::Fresh }) => Seen::Enough(Ok(supply)),
+        at_hand => match slot.failure(at_hand.is_some(), &host::moment()) {
+            Some(failure) => {
+                context.log.debug(|| format!("AWS is not asked: {failure}"));
+                Seen::Enough(at_hand.map(|at_hand| at_hand.supply).ok_or(failure))
+            }
+            None => Seen::NotEnough(at_hand),
+        },
+    }
+}
+
+fn at_hand(slot: &Slot) -> Option<AtHand> {
+    let entry = slot.token()?;
+    let (keep, standing) = match entry.stage(&host::moment()) {
+        Stage::Fresh(keep) => (keep, Standing::Fresh),
+        Stage::Due(keep) => (keep, Standing::Due),
+        Stage::Doubtful(keep) => (keep, Standing::Doubtful),
+        Stage::Expired => return None,
+    };
+    Some(AtHand { supply: Supply { token: entry.token, keep }, standing })
 }
 
 /// The rest of the deadline must do for one call to an AWS that is well. Who holds the lock and meets one that
@@ -113,44 +129,46 @@ fn is_time_to_go_alone(context: &Context<'_>) -> bool {
     context.deadline.remaining() < context.deadline.limit() / 10
 }
 
+/// Asks AWS: in haste, if there is a token at hand in case that it fails.
 fn ask_aws(
     registry: &Registry,
     slot: Option<&Slot>,
-    spare: Option<Spare>,
+    in_haste: bool,
     context: &Context<'_>,
 ) -> Result<Supply, Error> {
-    let budget = if spare.is_some() { Budget::short(context) } else { Budget::whole(context) };
+    let budget = if in_haste { Budget::short(context) } else { Budget::whole(context) };
     let asked_at = host::moment();
     match aws::issue_token(registry, budget, context) {
         Ok(issued) => {
             let entry = Entry::new(registry, issued, asked_at, fastrand::f64());
-            if let Some(slot) = slot {
-                slot.store(&entry);
+            let supply = Supply { token: entry.token.clone(), keep: entry.first_keep() };
+            if let Some(slot) = slot.filter(|slot| slot.is_still_for(registry, context)) {
+                store(slot, entry, context);
             }
-            let keep = match entry.first_stage() {
-                Stage::Fresh(keep) | Stage::Due(keep) | Stage::Doubtful(keep) => keep,
-                Stage::Expired => GoDuration::ZERO,
-            };
-            Ok(Supply { token: entry.token, keep })
+            Ok(supply)
         }
         Err(error) => {
-            if let Some(slot) = slot {
-                slot.remember(&error);
-            }
-            spare_or(spare, error, context)
+            let Some(slot) = slot else { return Err(error) };
+            slot.remember(&error, in_haste);
+            // Looked at again: it may have expired while AWS did not answer.
+            let at_hand = if in_haste { at_hand(slot) } else { None };
+            context.log.debug(|| format!("failed, a cached token serves: {}: {error}", at_hand.is_some()));
+            at_hand.map(|at_hand| at_hand.supply).ok_or(error)
         }
     }
 }
 
-/// A token that serves is better than a failure to replace it.
-fn spare_or(spare: Option<Spare>, failure: Error, context: &Context<'_>) -> Result<Supply, Error> {
-    match spare {
-        Some(Spare { supply, .. }) => {
-            context
-                .log
-                .debug(|| format!("the cached token still serves; it could not be replaced: {failure}"));
-            Ok(supply)
-        }
-        None => Err(failure),
+/// Stores a token, for a limited time: the answer does not wait for a disk that is busy with images.
+fn store(slot: &Slot, entry: Entry, context: &Context<'_>) {
+    context.watchdog.enter("writing the token to the cache");
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let storing = slot.clone();
+    let thread = std::thread::Builder::new().spawn(move || {
+        storing.store(&entry);
+        let _ = sender.send(());
+    });
+    let limit = LONGEST_STORE.min(context.deadline.remaining() / 2);
+    if thread.is_err() || receiver.recv_timeout(limit).is_err() {
+        context.log.debug(|| "the cache does not take the token in time".into());
     }
 }

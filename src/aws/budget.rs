@@ -29,7 +29,8 @@ impl Budget {
 
     /// What may be spent on a token that is not needed yet.
     pub(crate) fn short(context: &Context<'_>) -> Self {
-        let total = (context.deadline.limit() / 5).min(Duration::from_secs(3));
+        let share = (context.deadline.limit() / 5).min(Duration::from_secs(3));
+        let total = share.min(context.deadline.remaining().mul_f32(0.8));
         Self { total, attempt: total, gives_up_after: Some(total) }
     }
 

@@ -53,6 +53,8 @@ impl Directory {
         if !path.is_absolute() {
             return refused(format!("`{name}` is not an absolute path"));
         }
+        // A slash at the end would have the kernel follow a link.
+        let path: &PathBuf = &path.components().collect();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::openat(CWD, path, flags, Mode::empty());
         let opened = opened.and_then(|descriptor| Ok((rustix::fs::fstat(&descriptor)?, descriptor)));
@@ -104,21 +106,13 @@ impl Directory {
     /// Puts a file in the place of the one that is there. Whoever reads it, and whenever this process dies,
     /// gets the old content or the new.
     pub(super) fn replace(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let temporary = format!("{name}.{}.{TEMPORARY}", std::process::id());
-        let written = self.create(&temporary, content).and_then(|()| {
-            rustix::fs::renameat(&self.descriptor, &temporary, &self.descriptor, name)
-                .map_err(io::Error::from)
-        });
-        if written.is_err() {
-            self.remove(&temporary);
-        }
-        written
-    }
-
-    fn create(&self, name: &str, content: &[u8]) -> io::Result<()> {
-        let mut file = self.open_file(name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-        file.write_all(content)?;
-        file.sync_all()
+        let temporary = format!("{name}.{:016x}.{TEMPORARY}", fastrand::u64(..));
+        let mut file = self.open_file(&temporary, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        let written = file
+            .write_all(content)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| Ok(rustix::fs::renameat(&self.descriptor, &temporary, &self.descriptor, name)?));
+        written.inspect_err(|_| drop(self.remove(&temporary)))
     }
 
     /// Locks a file, which is made if it is not there; none if another process holds the lock.
@@ -160,8 +154,8 @@ impl Directory {
         Some(status.st_mtime)
     }
 
-    /// Removes a file; true if it was there.
-    pub(super) fn remove(&self, name: &str) -> bool {
-        rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty()).is_ok()
+    /// Removes a file.
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.descriptor, name, AtFlags::empty())?)
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::Issued;
 use crate::clock::{Age, Moment};
+use crate::duration::GoDuration;
 use crate::error::{Code, Error};
 use crate::freshness::{Freshness, Stage};
 use crate::registry::Registry;
@@ -46,13 +47,20 @@ impl Entry {
         }
     }
 
+    /// An age that rests on the wall clock alone is also held against AWS's own word.
     pub(crate) fn stage(&self, now: &Moment) -> Stage {
-        self.freshness().stage(now.age_of(&self.asked_at))
+        match now.age_of(&self.asked_at) {
+            Age::Assumed(_) if now.wall >= self.token.expires_at => Stage::Expired,
+            age => self.freshness().stage(age),
+        }
     }
 
-    /// The stage in which AWS has just issued it.
-    pub(crate) fn first_stage(&self) -> Stage {
-        self.freshness().stage(Age::Counted(Duration::ZERO))
+    /// For how long the kubelet may keep it if AWS has just issued it.
+    pub(crate) fn first_keep(&self) -> GoDuration {
+        match self.freshness().stage(Age::Counted(Duration::ZERO)) {
+            Stage::Fresh(keep) | Stage::Due(keep) | Stage::Doubtful(keep) => keep,
+            Stage::Expired => GoDuration::ZERO,
+        }
     }
 
     fn freshness(&self) -> Freshness {
@@ -112,17 +120,23 @@ pub(super) struct Failure {
     code: u16,
     cause: String,
     remedy: Option<String>,
+    /// Whether a token was at hand, so that not much was spent on another.
+    was_hasty: bool,
     at: Moment,
 }
 
 impl Failure {
-    pub(super) fn new(error: &Error, at: Moment) -> Self {
+    pub(super) fn new(error: &Error, was_hasty: bool, at: Moment) -> Self {
         let remedy = error.special_remedy().map(str::to_owned);
-        Self { code: error.code().number(), cause: error.cause().to_owned(), remedy, at }
+        Self { code: error.code().number(), cause: error.cause().to_owned(), remedy, was_hasty, at }
     }
 
-    /// The error as it is to be reported now; none if it is time for another try.
-    pub(super) fn as_of(&self, now: &Moment) -> Option<Error> {
+    /// The error as it is to be reported now; none if it is time for another try. What a hasty try met says
+    /// nothing to those who have no token at hand: they have more time.
+    pub(super) fn as_of(&self, now: &Moment, is_token_at_hand: bool) -> Option<Error> {
+        if self.was_hasty && !is_token_at_hand {
+            return None;
+        }
         let Age::Counted(age) = now.age_of(&self.at) else { return None };
         let code = Code::of_number(self.code).filter(|_| age < FAILURE_LASTS)?;
         let error = Error::new(code, &self.cause).while_doing(format!(

@@ -18,16 +18,30 @@ use crate::settings;
 const FORMAT: &str = "ecr-credential-provider token 1";
 
 /// Variables of the AWS SDK that change neither the identity nor which service is asked. The region is the
-/// registry's. Dual-stack is another way to the same service.
+/// registry's.
 const WITHOUT_EFFECT: &[&str] = &[
-    "AWS_CA_BUNDLE",
     "AWS_DEFAULT_REGION",
     "AWS_EXECUTION_ENV",
     "AWS_MAX_ATTEMPTS",
     "AWS_REGION",
     "AWS_RETRY_MODE",
     "AWS_SDK_UA_APP_ID",
+];
+
+/// Variables that only change the way to the service, and so whether it can be reached.
+const OF_THE_WAY: &[&str] = &[
+    "ALL_PROXY",
+    "AWS_CA_BUNDLE",
     "AWS_USE_DUALSTACK_ENDPOINT",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
 ];
 
 /// Everything that decides which token AWS issues.
@@ -38,7 +52,8 @@ struct Inputs<'a> {
     partition: &'a str,
     region: &'a str,
     fips: bool,
-    /// The variables that the AWS SDK may read, but for those of [`WITHOUT_EFFECT`], and whether to ask IMDS.
+    /// The variables that the AWS SDK may read, but for those of [`WITHOUT_EFFECT`] and [`OF_THE_WAY`], and
+    /// whether to ask IMDS.
     environment: BTreeMap<&'a OsStr, &'a OsStr>,
     /// What is in the shared credentials file; none if there is no such file.
     credentials: Option<Vec<u8>>,
@@ -46,62 +61,94 @@ struct Inputs<'a> {
     config: Option<Vec<u8>>,
 }
 
-/// The name of a token among the others: 64 hexadecimal digits.
+/// The name of a token among the others, and the name of a way to get it, in hexadecimal digits.
 ///
-/// It is a hash of all inputs. Some of them are secret, so that another secret is another name; none can be
-/// read back from it.
+/// They are hashes of all inputs. Some of these are secret, so that another secret is another name; none can
+/// be read back from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Key(String);
+pub(super) struct Key {
+    token: String,
+    way: String,
+}
 
 impl Key {
     /// The key for `registry` in this environment. The registries of all accounts share it.
     pub(super) fn of(registry: &Registry, context: &Context<'_>) -> Result<Self, FileError> {
-        let counts = |name: &OsStr| match name.to_str() {
-            Some(name) => name.starts_with("AWS_") && !WITHOUT_EFFECT.contains(&name),
+        let matters = |name: &OsStr| match name.to_str() {
+            Some(name) => name.starts_with("AWS_") && ![WITHOUT_EFFECT, OF_THE_WAY].concat().contains(&name),
             None => false,
         };
-        let variables = context.host.variables();
+        let variables = || context.host.variables();
         let inputs = Inputs {
             service: registry.service(),
             partition: registry.partition().name,
             region: registry.region(),
             fips: registry.is_fips(),
-            environment: variables.filter(|(name, _)| counts(name) || *name == settings::IMDS.name).collect(),
+            environment: variables()
+                .filter(|(name, _)| matters(name) || *name == settings::IMDS.name)
+                .collect(),
             credentials: content_of(aws_files::CREDENTIALS, context)?,
             config: content_of(aws_files::CONFIG, context)?,
         };
-        Ok(Self::from_inputs(&inputs))
+        let is_of_the_way = |name: &OsStr| name.to_str().is_some_and(|name| OF_THE_WAY.contains(&name));
+        let mut way = Hash::default();
+        way.add(&[u8::from(registry.is_dual_stack())]);
+        for (name, value) in variables().filter(|(name, _)| is_of_the_way(name)) {
+            way.add(name.as_bytes());
+            way.add(value.as_bytes());
+        }
+        let mut way = way.digits();
+        way.truncate(16);
+        Ok(Self { token: inputs.digits(), way })
     }
 
-    /// Each part goes in with its length, so that no two sets of parts make the same sequence of bytes.
-    fn from_inputs(inputs: &Inputs<'_>) -> Self {
-        let Inputs { service, partition, region, fips, environment, credentials, config } = inputs;
-        let mut hash = Sha256::new();
-        let mut add = |part: &[u8]| {
-            hash.update(part.len().to_le_bytes());
-            hash.update(part);
-        };
+    /// 64 digits.
+    pub(super) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// 16 digits. The same token may be out of reach by one way and not by another.
+    pub(super) fn way(&self) -> &str {
+        &self.way
+    }
+}
+
+impl Inputs<'_> {
+    fn digits(&self) -> String {
+        let Self { service, partition, region, fips, environment, credentials, config } = self;
+        let mut hash = Hash::default();
         for part in [FORMAT, service, partition, region] {
-            add(part.as_bytes());
+            hash.add(part.as_bytes());
         }
-        add(&[u8::from(*fips)]);
+        hash.add(&[u8::from(*fips)]);
         for file in [credentials, config] {
-            add(&[u8::from(file.is_some())]);
-            add(file.as_deref().unwrap_or_default());
+            hash.add(&[u8::from(file.is_some())]);
+            hash.add(file.as_deref().unwrap_or_default());
         }
         for (name, value) in environment {
-            add(name.as_bytes());
-            add(value.as_bytes());
+            hash.add(name.as_bytes());
+            hash.add(value.as_bytes());
         }
-        let mut digits = String::with_capacity(64);
-        for byte in hash.finalize() {
-            let _ = write!(digits, "{byte:02x}");
-        }
-        Self(digits)
+        hash.digits()
+    }
+}
+
+/// A hash of parts. Each goes in with its length, so that no two sequences of parts are the same bytes.
+#[derive(Default)]
+struct Hash(Sha256);
+
+impl Hash {
+    fn add(&mut self, part: &[u8]) {
+        self.0.update(part.len().to_le_bytes());
+        self.0.update(part);
     }
 
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
+    fn digits(self) -> String {
+        let mut digits = String::with_capacity(64);
+        for byte in self.0.finalize() {
+            let _ = write!(digits, "{byte:02x}");
+        }
+        digits
     }
 }
 
@@ -132,14 +179,14 @@ mod tests {
     }
 
     impl Owned {
-        fn key(&self) -> Key {
+        fn key(&self) -> String {
             let [service, partition, region] = self.texts.each_ref().map(String::as_str);
             let [credentials, config] = self.files.clone();
             let environment = &self.environment;
             let environment =
                 environment.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
             let fips = self.fips;
-            Key::from_inputs(&Inputs { service, partition, region, fips, environment, credentials, config })
+            Inputs { service, partition, region, fips, environment, credentials, config }.digits()
         }
     }
 
@@ -161,8 +208,8 @@ mod tests {
 
     #[test]
     fn a_key_is_a_file_name() {
-        let key = Key::from_inputs(&Inputs::default());
-        assert_eq!(key.as_str().len(), 64);
-        assert!(key.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let key = Inputs::default().digits();
+        assert_eq!(key.len(), 64);
+        assert!(key.bytes().all(|byte| byte.is_ascii_hexdigit()));
     }
 }

@@ -9,16 +9,17 @@
 //! | `entry` | what is in them |
 //! | `key` | which token a file is for |
 //!
-//! For each key there are up to three files: `<key>.token`, `<key>.failed` (the last try to get one) and
-//! `<key>.lock` (held by who asks AWS).
+//! For each key there is `<key>.token` and, for each way to AWS that was taken for it (another proxy, or IPv6),
+//! `<key>.<way>.failed`, the last try to get one, and `<key>.<way>.lock`, held by who asks AWS.
 
 mod directory;
 mod entry;
 mod key;
 
-use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::SignedDuration;
 use rustix::process::geteuid;
@@ -30,6 +31,7 @@ use self::key::Key;
 use crate::clock::Moment;
 use crate::context::Context;
 use crate::error::{Code, Error};
+use crate::freshness::Stage;
 use crate::host::{self, Host};
 use crate::log::Log;
 use crate::registry::Registry;
@@ -39,17 +41,17 @@ use crate::settings::Cache;
 const OF_ROOT: &str = "/run/ecr-credential-provider";
 const OF_OTHERS: &str = "ecr-credential-provider";
 
-/// No token lives longer than this, so a file that was not written for as long serves nobody.
-const STALE_AFTER: SignedDuration = SignedDuration::from_hours(13);
+/// No process lives for as long, so a file that it writes, or a failure that it remembers, is left over.
+const LEFT_OVER_AFTER: SignedDuration = SignedDuration::from_mins(2);
 
 const TOKEN: &str = "token";
 const FAILED: &str = "failed";
 const LOCK: &str = "lock";
 
 /// The place of one token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Slot {
-    directory: Directory,
+    directory: Arc<Directory>,
     key: Key,
     log: Log,
 }
@@ -86,12 +88,17 @@ impl Slot {
             }
         };
         match Key::of(registry, context) {
-            Ok(key) => Some(Self { directory, key, log: context.log }),
+            Ok(key) => Some(Self { directory: Arc::new(directory), key, log: context.log }),
             Err(error) => {
                 passed_over(&error);
                 None
             }
         }
+    }
+
+    /// Whether what decides over the token is still the same: a key file may have been replaced meanwhile.
+    pub(crate) fn is_still_for(&self, registry: &Registry, context: &Context<'_>) -> bool {
+        Key::of(registry, context).is_ok_and(|key| key == self.key)
     }
 
     /// The token that is there.
@@ -100,18 +107,18 @@ impl Slot {
     }
 
     /// The last failure, if it is too young for another try.
-    pub(crate) fn failure(&self, now: &Moment) -> Option<Error> {
+    pub(crate) fn failure(&self, is_token_at_hand: bool, now: &Moment) -> Option<Error> {
         let parse = |content: Vec<u8>| serde_json::from_slice(&content).map_err(|_| "it is malformed");
-        self.read::<Failure>(&self.file(FAILED), parse)?.as_of(now)
+        self.read::<Failure>(&self.of_way(FAILED), parse)?.as_of(now, is_token_at_hand)
     }
 
     /// Tries to be the one who asks AWS.
     pub(crate) fn try_lock(&self) -> Lock {
-        match self.directory.try_lock(&self.file(LOCK)) {
+        match self.directory.try_lock(&self.of_way(LOCK)) {
             Ok(Some(file)) => Lock::Ours(file),
             Ok(None) => Lock::Theirs,
             Err(error) => {
-                self.log.debug(|| format!("cannot lock `{}`: {error}", self.in_full(&self.file(LOCK))));
+                self.log.debug(|| format!("cannot lock `{}`: {error}", self.in_full(&self.of_way(LOCK))));
                 Lock::Unavailable
             }
         }
@@ -119,7 +126,7 @@ impl Slot {
 
     /// The lock, for a message.
     pub(crate) fn lock_path(&self) -> String {
-        self.in_full(&self.file(LOCK))
+        self.in_full(&self.of_way(LOCK))
     }
 
     /// Keeps a token for all others, and forgets what nobody needs any more.
@@ -128,15 +135,15 @@ impl Slot {
             Ok(content) => self.write(&self.file(TOKEN), &content),
             Err(error) => self.log.debug(|| format!("cannot encode the entry: {error}")),
         }
-        self.directory.remove(&self.file(FAILED));
-        self.remove_stale();
+        let _ = self.directory.remove(&self.of_way(FAILED));
+        self.remove_left_over();
     }
 
     /// Keeps a failure for a few seconds, if the next call would only meet it again.
-    pub(crate) fn remember(&self, error: &Error) {
+    pub(crate) fn remember(&self, error: &Error, was_hasty: bool) {
         if error.code().kind().is_met_again() {
-            match serde_json::to_vec(&Failure::new(error, host::moment())) {
-                Ok(content) => self.write(&self.file(FAILED), &content),
+            match serde_json::to_vec(&Failure::new(error, was_hasty, host::moment())) {
+                Ok(content) => self.write(&self.of_way(FAILED), &content),
                 Err(error) => self.log.debug(|| format!("cannot encode the failure: {error}")),
             }
         }
@@ -162,31 +169,41 @@ impl Slot {
     }
 
     /// Removes what is left of processes that were killed while they wrote, and of identities that are gone.
-    fn remove_stale(&self) {
+    fn remove_left_over(&self) {
         let names = self.directory.names().unwrap_or_default();
-        let now = host::now().as_second();
-        let mut last_written = BTreeMap::new();
+        let now = host::moment();
         for name in &names {
-            if let (Some((key, _)), Some(written_at)) = (parts(name), self.directory.written_at(name)) {
-                let last = last_written.entry(key).or_insert(written_at);
-                *last = written_at.max(*last);
-            }
-        }
-        for name in &names {
-            let Some((key, extension)) = parts(name) else { continue };
-            let is_of_nobody = if key == self.key.as_str() {
-                extension == TEMPORARY
-            } else {
-                last_written.get(key).is_some_and(|last| now - last > STALE_AFTER.as_secs())
+            let is_left_over = match parts(name) {
+                Some((_, TEMPORARY | FAILED)) => self.is_old(name, &now),
+                Some((key, TOKEN)) if key != self.key.token() => !self.is_alive(name, &now),
+                Some((key, LOCK)) if !names.contains(&format!("{key}.{TOKEN}")) => self.is_old(name, &now),
+                _ => false,
             };
-            if is_of_nobody {
-                self.directory.remove(name);
+            // A lock is removed by who holds it.
+            let lock = is_left_over && name.ends_with(LOCK);
+            if is_left_over && (!lock || matches!(self.directory.try_lock(name), Ok(Some(_)))) {
+                let _ = self.directory.remove(name);
             }
         }
     }
 
+    fn is_old(&self, name: &str, now: &Moment) -> bool {
+        let written_at = self.directory.written_at(name);
+        written_at.is_some_and(|written_at| now.wall.as_second() - written_at > LEFT_OVER_AFTER.as_secs())
+    }
+
+    fn is_alive(&self, name: &str, now: &Moment) -> bool {
+        let content = self.directory.read(name).ok().flatten();
+        let entry = content.and_then(|content| Entry::from_json(&content).ok());
+        entry.is_some_and(|entry| entry.stage(now) != Stage::Expired)
+    }
+
     fn file(&self, extension: &str) -> String {
-        format!("{}.{extension}", self.key.as_str())
+        format!("{}.{extension}", self.key.token())
+    }
+
+    fn of_way(&self, extension: &str) -> String {
+        format!("{}.{}.{extension}", self.key.token(), self.key.way())
     }
 
     fn in_full(&self, name: &str) -> String {
@@ -222,20 +239,23 @@ pub(crate) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
     Ok(content.filter_map(|content| Entry::from_json(&content).ok()).collect())
 }
 
-/// Removes everything from the cache at `path` and returns how many tokens there were.
+/// Removes everything from the cache at `path` and returns how many tokens there were. One file that cannot be
+/// removed does not keep the others.
 pub(crate) fn clear(path: &Path) -> Result<usize, Error> {
     let Some(directory) = Directory::open(path)? else { return Ok(0) };
-    let mut tokens = 0;
+    let (mut tokens, mut failed) = (0, Vec::new());
     for name in names(&directory)? {
         let Some((_, extension)) = parts(&name) else { continue };
-        if directory.remove(&name) {
-            tokens += usize::from(extension == TOKEN);
-        } else if directory.written_at(&name).is_some() {
-            let cause = format!("cannot remove `{}`", path.join(&name).display());
-            return Err(Error::new(Code::CacheDirectory, cause));
+        match directory.remove(&name) {
+            Ok(()) => tokens += usize::from(extension == TOKEN),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => failed.push(format!("`{}`: {error}", path.join(&name).display())),
         }
     }
-    Ok(tokens)
+    if failed.is_empty() {
+        return Ok(tokens);
+    }
+    Err(Error::new(Code::CacheDirectory, format!("cannot remove {}", failed.join(", "))))
 }
 
 fn names(directory: &Directory) -> Result<Vec<String>, Error> {

@@ -31,14 +31,14 @@ pub(crate) fn binary() -> PathBuf {
 pub(crate) struct Plugin {
     environment: BTreeMap<String, String>,
     arguments: Vec<String>,
-    binary: PathBuf,
+    program: PathBuf,
     user: Option<u32>,
 }
 
 impl Plugin {
     /// An environment that holds nothing but what keeps a test on loopback and apart from the others.
     pub(crate) fn bare() -> Self {
-        Self { environment: BTreeMap::new(), arguments: Vec::new(), binary: binary(), user: None }
+        Self { environment: BTreeMap::new(), arguments: Vec::new(), program: binary(), user: None }
             .env("ECR_CREDENTIAL_PROVIDER_IMDS", "disabled")
             .env("ECR_CREDENTIAL_PROVIDER_CACHE", "off")
     }
@@ -73,15 +73,21 @@ impl Plugin {
         self
     }
 
-    /// Another copy of the binary, run by another user.
-    pub(crate) fn run_as(mut self, binary: &Path, user: u32) -> Self {
-        (self.binary, self.user) = (binary.to_owned(), Some(user));
+    /// Another program than the binary under test: a copy of it, or a script that runs it.
+    pub(crate) fn program(mut self, path: &Path) -> Self {
+        path.clone_into(&mut self.program);
+        self
+    }
+
+    /// Run by another user.
+    pub(crate) fn user(mut self, id: u32) -> Self {
+        self.user = Some(id);
         self
     }
 
     /// The command, for tests that do unusual things with its file descriptors.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(&self.binary);
+        let mut command = Command::new(&self.program);
         if let Some(user) = self.user {
             command.uid(user).gid(user);
         }

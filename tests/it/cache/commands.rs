@@ -1,7 +1,8 @@
 //! `cache list` and `cache clear`, and where the secrets are.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use jiff::SignedDuration;
@@ -127,31 +128,49 @@ fn what_nobody_needs_does_not_stay() {
     let world = World::new();
     world.plugin().ask(IMAGE).credentials();
     let token = world.file("token");
-    let leftover = token.with_extension("token.123.tmp");
-    fs::write(&leftover, "half of a token").expect("written");
-    let another = |digit: char, extension: &str| {
-        world.directory().join(format!("{}.{extension}", digit.to_string().repeat(64)))
-    };
-    let long_ago = std::time::SystemTime::UNIX_EPOCH;
-    for (path, is_old) in [
-        (another('a', "token"), true),
-        (another('a', "lock"), true),
-        (another('b', "token"), false),
-        (another('b', "lock"), true),
-        (another('c', "failed"), true),
-    ] {
-        let file = fs::File::create(path).expect("created");
+    let write = |name: String, content: &[u8], is_old: bool| {
+        let path = world.directory().join(name);
+        let mut file = fs::File::options().create(true).write(true).truncate(true).mode(0o600).open(&path);
+        let file = file.as_mut().expect("created");
+        file.write_all(content).expect("written");
         if is_old {
-            file.set_modified(long_ago).expect("changed");
+            file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("changed");
         }
+        path
+    };
+    let [gone, alive] = ["a", "b"].map(|digit| digit.repeat(64));
+    let stays = [
+        write(format!("{gone}.token.2.tmp"), b"being written", false),
+        write(format!("{alive}.token"), &read(&token), true),
+        write(format!("{alive}.1.lock"), b"", true),
+    ];
+    let goes = [
+        write(format!("{gone}.token.1.tmp"), b"half of a token", true),
+        write(format!("{gone}.token"), b"of another version", false),
+        write(format!("{gone}.1.lock"), b"", true),
+        write(format!("{gone}.1.failed"), b"{}", true),
+    ];
+    for _ in 0..2 {
+        fs::remove_file(&token).expect("removed");
+        world.plugin().ask(IMAGE).credentials();
     }
-    fs::remove_file(&token).expect("removed");
+    assert!(stays.iter().all(|path| path.exists()), "{stays:?}");
+    assert!(!goes.iter().any(|path| path.exists()), "{goes:?}");
+}
+
+/// One that cannot be removed does not keep the others.
+#[test]
+fn clear_goes_on_after_a_failure() {
+    let world = World::new();
     world.plugin().ask(IMAGE).credentials();
-    assert!(token.exists() && !leftover.exists());
-    assert!(
-        !another('a', "token").exists() && !another('a', "lock").exists() && !another('c', "failed").exists()
-    );
-    assert!(another('b', "token").exists() && another('b', "lock").exists());
+    let lock = world.file("lock");
+    fs::remove_file(&lock).expect("removed");
+    fs::create_dir(&lock).expect("created");
+    world.command(&CLEAR).send("").failed(&format!(
+        "ECRP204 the cache directory cannot be used: cannot remove `{}`: Is a directory (os error 21); [..]",
+        lock.display()
+    ));
+    assert_eq!(world.files("token").len(), 0);
 }
 
 /// The password is in the file of the token and nowhere else; the key that it was got with is nowhere.

@@ -113,7 +113,7 @@ fn no_usual_place_is_no_reason_to_fail() {
     fs::copy(crate::plugin::binary(), &binary).expect("copied");
     set_mode(world.folder.path(), 0o755);
     let plugin = world.talking().without("ECR_CREDENTIAL_PROVIDER_CACHE_DIR");
-    let outcome = plugin.run_as(&binary, 12345).ask(IMAGE);
+    let outcome = plugin.program(&binary).user(12345).ask(IMAGE);
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     let reason = "there is no usual place: no XDG_RUNTIME_DIR, no XDG_CACHE_HOME, no HOME";
     assert!(outcome.stderr.contains(reason), "{}", outcome.stderr);
@@ -177,7 +177,8 @@ fn a_place_that_cannot_be_written_to_is_no_reason_to_fail() {
     for (extension, words) in rows {
         let world = World::new();
         world.plugin().ask(IMAGE).credentials();
-        let place = world.file("token").with_extension(extension);
+        let base = world.file(if *extension == "token" { "token" } else { "lock" });
+        let place = base.with_extension(extension);
         fs::remove_file(world.file("token")).expect("removed");
         let _ = fs::remove_file(&place);
         fs::create_dir(&place).expect("created");

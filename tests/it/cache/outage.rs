@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ecr_credential_provider::duration::GoDuration;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use stand_in::aws::{Fault, StatusCode};
 
 use super::World;
@@ -45,9 +45,7 @@ fn a_token_that_is_due_is_served_for_a_minute_at_a_time() {
     assert_eq!(plugin.ask(IMAGE).credentials().1, minutes(1));
     assert_eq!(world.calls(), 2);
     let trace = world.talking().ask(IMAGE).stderr;
-    let expected =
-        "the cached token still serves; it could not be replaced: ECRP504 no answer in time: found ";
-    assert!(trace.contains(expected), "{trace}");
+    assert!(trace.contains("AWS is not asked: ECRP504 no answer in time: found "), "{trace}");
 }
 
 #[test]
@@ -109,6 +107,42 @@ fn a_token_that_is_due_is_replaced_when_aws_is_back() {
     assert_eq!(world.calls(), 2);
 }
 
+/// It expires while AWS does not answer, and is not served then.
+#[test]
+fn a_token_that_expires_during_the_attempt_is_not_served() {
+    let world = World::new();
+    world.aws.behave(|aws| aws.password_life = SignedDuration::from_secs(4));
+    world.plugin().ask(IMAGE).credentials();
+    std::thread::sleep(Duration::from_millis(2700));
+    world.aws.behave(|aws| aws.fault = Some(Fault::Hang));
+    let outcome = world.plugin().env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "10s").ask(IMAGE);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:#?}");
+    assert!(outcome.stderr.starts_with("ECRP504 no answer in time: "), "{outcome:#?}");
+}
+
+/// Who has no token has more time than who has one, so what a hasty try met does not bar another.
+#[test]
+fn a_hasty_failure_is_none_for_those_without_a_token() {
+    let world = outage_at(HOUR * 8);
+    let plugin = world.plugin().env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "2s");
+    plugin.ask(IMAGE).credentials();
+    world.age("token", HOUR * 8);
+    world.aws.behave(|aws| aws.fault = None);
+    assert_eq!(plugin.ask(IMAGE).credentials().1, minutes(360));
+}
+
+/// A firewall may know one name of the API and not the other.
+#[test]
+fn a_failure_by_one_way_is_none_by_another() {
+    let world = World::new();
+    world.aws.behave(|aws| aws.fault = Some(Fault::Reset));
+    let plugin = world.plugin().env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "2s");
+    let outcome = plugin.ask("571600876202.dkr-ecr.eu-central-1.on.aws/team/app");
+    assert!(outcome.stderr.starts_with("ECRP503 the connection broke: asking"), "{outcome:#?}");
+    world.aws.behave(|aws| aws.fault = None);
+    plugin.ask(IMAGE).credentials();
+}
+
 /// Of a token from before the last boot only the wall clock knows the age.
 #[test]
 fn a_token_from_before_the_last_boot_is_served_for_want_of_another() {
@@ -123,6 +157,18 @@ fn a_token_from_before_the_last_boot_is_served_for_want_of_another() {
     world.aws.behave(|aws| aws.fault = None);
     assert_eq!(world.plugin().ask(IMAGE).credentials().1, minutes(360));
     assert_eq!(world.calls(), 2);
+
+    // The clock ran two hours ahead when AWS was asked, and is right again: AWS's own word counts.
+    let world = outage_at(HOUR * 11);
+    world.reboot();
+    world.edit("token", |json| {
+        for time in ["issuedAt", "expiresAt"] {
+            let shifted: Timestamp = json[time].as_str().expect("a time").parse().expect("a time");
+            json[time] = (shifted - HOUR * 13).to_string().into();
+        }
+    });
+    let outcome = world.plugin().env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "2s").ask(IMAGE);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:#?}");
 
     // Expired, and from the future.
     for age in [HOUR * 12, -HOUR] {

@@ -1,13 +1,14 @@
 //! One call of AWS for all who may share its answer, and for nobody else.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::Duration;
 
 use stand_in::aws::{ACCESS_KEY_ID, Fault, SECRET_ACCESS_KEY, StatusCode};
 
 use super::World;
-use crate::plugin::{IMAGE, Outcome, Plugin};
+use crate::plugin::{IMAGE, Outcome, Plugin, binary};
 
 /// Runs `plugin` for `image` in many processes at once.
 fn at_once(processes: usize, plugin: &Plugin, image: &str) -> Vec<Outcome> {
@@ -25,9 +26,26 @@ fn fifty_processes_on_an_empty_cache_make_one_call() {
     let (password, _) = outcomes[0].credentials();
     assert!(world.aws.accepts_password(&password));
     for outcome in outcomes {
-        assert_eq!(outcome.credentials().0, password);
+        // One after the other would take 15 s.
+        assert_eq!(outcome.within(Duration::from_secs(3)).credentials().0, password);
     }
     assert_eq!(world.calls(), 1);
+}
+
+/// On a disk that takes nothing the lock works, but its holder cannot share.
+#[test]
+fn on_a_full_disk_nobody_stands_in_line() {
+    let world = World::new();
+    world.aws.behave(|aws| aws.latency = Duration::from_secs(1));
+    let script = world.folder.path().join("plugin");
+    let text = format!("#!/bin/sh\ntrap '' XFSZ\nulimit -f 0\nexec {}\n", binary().display());
+    fs::write(&script, text).expect("written");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("changed");
+    let outcomes = at_once(20, &world.plugin().program(&script), IMAGE);
+    for outcome in outcomes {
+        outcome.within(Duration::from_secs(8)).credentials();
+    }
+    assert_eq!((world.calls(), world.files("token").len(), world.files("tmp").len()), (20, 0, 0));
 }
 
 #[test]
@@ -124,16 +142,18 @@ fn another_identity_has_another_token() {
     let two = write("two", &(key("default") + &key("other")));
     let role = "[default]\nrole_arn = arn:aws:iam::571600876202:role/pull\nsource_profile = base\n";
     let in_file = without_key.clone().env("AWS_SHARED_CREDENTIALS_FILE", two);
+    let another_role = role.replace("pull", "push");
+    let by_role = without_key
+        .env("AWS_SHARED_CREDENTIALS_FILE", write("base", &key("base")))
+        .env("AWS_CONFIG_FILE", write("config", role))
+        .env("AWS_ENDPOINT_URL_STS", world.aws.url());
     let rows = [
         plugin.clone(),
         plugin.clone().env("AWS_ENDPOINT_URL", world.aws.url()),
         plugin.env("AWS_ENDPOINT_URL_ECR", format!("{}/", world.aws.url())),
         in_file.clone(),
         in_file.env("AWS_PROFILE", "other"),
-        without_key
-            .env("AWS_SHARED_CREDENTIALS_FILE", write("base", &key("base")))
-            .env("AWS_CONFIG_FILE", write("config", role))
-            .env("AWS_ENDPOINT_URL_STS", world.aws.url()),
+        by_role.clone(),
     ];
     for round in 0..2 {
         for row in &rows {
@@ -142,6 +162,11 @@ fn another_identity_has_another_token() {
         let calls = world.aws.seen().iter().filter(|call| call.operation.starts_with("ecr:")).count();
         assert_eq!(calls, rows.len(), "round {round}");
     }
+    // The same file with another role in it.
+    let before = world.calls();
+    write("config", &another_role);
+    by_role.ask(IMAGE).credentials();
+    assert_eq!(world.calls(), before + 2, "STS and ECR");
 }
 
 /// A new key in the place of the old, or the old key with a corrected secret.
