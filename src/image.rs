@@ -34,6 +34,16 @@ impl ImageReference {
         &self.host
     }
 
+    /// The registry's port as written.
+    pub(crate) fn port(&self) -> Option<&str> {
+        self.port.as_deref()
+    }
+
+    /// The repository within the registry; empty if only the registry was named.
+    pub(crate) fn repository(&self) -> &str {
+        &self.repository
+    }
+
     /// `host[:port]` as written: the key under which the kubelet looks for a password. Host and port of
     /// the key must equal those of the image, `host` does not match `host:443`.
     pub fn auth_key(&self) -> String {

@@ -15,7 +15,7 @@
 //! |---|---|---|
 //! | edge | `host`, `watchdog`, [`role`], `kubelet`, `cli`, `cache_command` | the process |
 //! | orchestration | `context`, `provider`, `tokens`, `cache`, `aws` | files in the directory of `cache`; the network, through the AWS SDK, in `aws` |
-//! | core | [`protocol`], [`image`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], `aws_files`, [`secret`], [`error`] | their arguments |
+//! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], `aws_files`, [`secret`], [`error`] | their arguments |
 
 mod aws;
 mod aws_files;
@@ -33,6 +33,7 @@ pub mod image;
 mod kubelet;
 mod log;
 pub mod partition;
+pub mod pattern;
 pub mod protocol;
 mod provider;
 pub mod registry;
