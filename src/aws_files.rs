@@ -1,35 +1,101 @@
-//! Where the AWS configuration files are.
+//! The two AWS configuration files, and which profile in them counts.
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The credentials file that every AWS SDK reads.
-pub(crate) const CREDENTIALS: AwsFile =
-    AwsFile { variable: "AWS_SHARED_CREDENTIALS_FILE", below_home: ".aws/credentials" };
-/// The configuration file that every AWS SDK reads.
-pub(crate) const CONFIG: AwsFile = AwsFile { variable: "AWS_CONFIG_FILE", below_home: ".aws/config" };
+use crate::host::{self, FileError};
+use crate::watchdog::Watchdog;
 
-/// One of the two files.
-#[derive(Clone, Copy, Debug)]
+/// Where the files are, and the profile. Everything that needs them takes them from here.
+#[derive(Debug)]
+pub(crate) struct AwsFiles {
+    pub(crate) credentials: AwsFile,
+    pub(crate) config: AwsFile,
+    /// The name of the profile.
+    pub(crate) profile: String,
+    /// Who names the profile, for people. Without one it is the default, which need not exist.
+    pub(crate) names_profile: Option<&'static str>,
+}
+
+impl AwsFiles {
+    /// As every AWS SDK finds them.
+    pub(crate) fn from_environment<'a>(variable: impl Fn(&str) -> Option<&'a OsStr>) -> Self {
+        let profile = variable("AWS_PROFILE").map(|name| name.to_string_lossy().into_owned());
+        let file = |setting, below_home| {
+            let home = variable("HOME").map(Path::new);
+            AwsFile::new(setting, path_of(variable(setting).map(Path::new), home, below_home))
+        };
+        Self {
+            credentials: file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+            config: file("AWS_CONFIG_FILE", ".aws/config"),
+            names_profile: profile.is_some().then_some("`AWS_PROFILE`"),
+            profile: profile.unwrap_or_else(|| "default".to_owned()),
+        }
+    }
+}
+
+/// A file is where its variable says, in which `~` is HOME, or below HOME. It is nowhere without either, as in a
+/// plugin of the kubelet, which gets no HOME.
+fn path_of(named: Option<&Path>, home: Option<&Path>, below_home: &str) -> Option<PathBuf> {
+    match (named, home) {
+        (Some(named), Some(home)) => match named.strip_prefix("~") {
+            Ok(below) => Some(home.join(below)),
+            Err(_) => Some(named.to_owned()),
+        },
+        (Some(named), None) => Some(named.to_owned()),
+        (None, home) => Some(home?.join(below_home)),
+    }
+}
+
+/// One of the two files. It is read once, so that the name of a token in the cache and the identity that it is
+/// issued to come from the same bytes, and so that it may be a pipe.
 pub(crate) struct AwsFile {
-    /// The variable that names it.
-    pub(crate) variable: &'static str,
-    below_home: &'static str,
+    /// The setting that names it.
+    setting: &'static str,
+    path: Option<PathBuf>,
+    content: OnceCell<Result<Option<Vec<u8>>, FileError>>,
 }
 
 impl AwsFile {
-    /// Its path, found as the SDK finds it: as the variable says, in which `~` is HOME, or below HOME. There is
-    /// none without either, as in a plugin of the kubelet, which gets no HOME.
-    pub(crate) fn path<'a>(self, variable: impl Fn(&str) -> Option<&'a OsStr>) -> Option<PathBuf> {
-        let home = variable("HOME").map(Path::new);
-        match (variable(self.variable).map(Path::new), home) {
-            (Some(named), Some(home)) => match named.strip_prefix("~") {
-                Ok(below) => Some(home.join(below)),
-                Err(_) => Some(named.to_owned()),
-            },
-            (Some(named), None) => Some(named.to_owned()),
-            (None, home) => Some(home?.join(self.below_home)),
+    fn new(setting: &'static str, path: Option<PathBuf>) -> Self {
+        Self { setting, path, content: OnceCell::new() }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// What is in it; nothing if there is no such file.
+    pub(crate) fn content(&self, watchdog: &Watchdog) -> Result<Option<&[u8]>, &FileError> {
+        let content = self.content.get_or_init(|| {
+            let Some(path) = &self.path else { return Ok(None) };
+            watchdog.enter(format!("reading `{}`", path.display()));
+            match host::read_file(path) {
+                Ok(bytes) => Ok(Some(bytes)),
+                Err(error) if error.is_not_found() => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        content.as_ref().map(Option::as_deref)
+    }
+
+    /// Why a profile is not in it, for people.
+    pub(crate) fn what_was_found(&self, watchdog: &Watchdog) -> String {
+        match (&self.path, self.content(watchdog)) {
+            (None, _) => format!("no `{}` and no HOME", self.setting),
+            (Some(path), Ok(None)) => format!("`{}` does not exist", path.display()),
+            (Some(path), _) => format!("not in `{}`", path.display()),
         }
+    }
+}
+
+/// Without the content, which is secret.
+impl fmt::Debug for AwsFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsFile").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
@@ -48,11 +114,12 @@ mod tests {
             (None, None, None),
         ];
         for (named, home, expected) in rows {
-            let path = CREDENTIALS.path(|name| match name {
+            let files = AwsFiles::from_environment(|name| match name {
                 "HOME" => home.map(OsStr::new),
-                _ => named.map(OsStr::new),
+                "AWS_SHARED_CREDENTIALS_FILE" => named.map(OsStr::new),
+                _ => None,
             });
-            assert_eq!(path.as_deref(), expected.map(Path::new), "{named:?} {home:?}");
+            assert_eq!(files.credentials.path(), expected.map(Path::new), "{named:?} {home:?}");
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use rustix::system::uname;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::clock::{Moment, SinceBoot};
@@ -98,6 +99,11 @@ pub(crate) fn moment() -> Moment {
     let since_boot = Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default();
     let milliseconds = u64::try_from(since_boot.as_millis()).unwrap_or(u64::MAX);
     Moment { wall: now(), boot: boot_id.map(|id| SinceBoot { id, milliseconds }) }
+}
+
+/// The name of this machine, which is that of the node unless the kubelet was told another.
+pub(crate) fn node_name() -> String {
+    uname().nodename().to_string_lossy().into_owned()
 }
 
 pub(crate) fn stdin_is_terminal() -> bool {

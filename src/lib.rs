@@ -14,8 +14,8 @@
 //! | layer | modules | may use |
 //! |---|---|---|
 //! | edge | `host`, `watchdog`, [`role`], `kubelet`, `cli`, `cache_command` | the process |
-//! | orchestration | `context`, `provider`, `tokens`, `cache`, `aws` | files in the directory of `cache`; the network, through the AWS SDK, in `aws` |
-//! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], `aws_files`, [`secret`], [`error`] | their arguments |
+//! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws` | files in the directory of `cache`; the network, through the AWS SDK, and the `credential_process` in `aws` |
+//! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`secret`], [`error`] | their arguments |
 
 mod aws;
 mod aws_files;

@@ -1,8 +1,9 @@
 //! Settings from the environment.
 //!
 //! The kubelet passes its own environment and the `env` of the CredentialProviderConfig. Each variable is
-//! described in [`VARIABLES`], read once, and means nothing if it is empty. Variables of the AWS SDK that
-//! are not listed here (credentials, profiles, endpoints) are read by the SDK itself.
+//! described in [`VARIABLES`], read once, and means nothing if it is empty. Of the variables of the AWS SDK that
+//! are not listed here, those of the configuration files are read in `aws_files`, those of credentials where
+//! these are looked for, and the others (endpoints) by the SDK itself.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;

@@ -142,7 +142,7 @@ fn ask_aws(
         Ok(issued) => {
             let entry = Entry::new(registry, issued, asked_at, fastrand::f64());
             let supply = Supply { token: entry.token.clone(), keep: entry.first_keep() };
-            if let Some(slot) = slot.filter(|slot| slot.is_still_for(registry, context)) {
+            if let Some(slot) = slot {
                 store(slot, entry, context);
             }
             Ok(supply)

@@ -2,10 +2,18 @@
 //!
 //! What takes too long here cannot be asked to stop: a file on a dead network mount, a name resolution in
 //! libc, a caller that does not close stdin. So one thread waits for the deadline, says what was being done,
-//! and ends the process. Whatever is finer (three attempts within the budget, say) is only finer.
+//! and ends the process, with the one that we have started. Whatever is finer (three attempts within the
+//! budget, say) is only finer.
 
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::error::{Code, Error};
 use crate::host::{self, Deadline};
@@ -15,6 +23,7 @@ use crate::host::{self, Deadline};
 pub(crate) struct Watchdog {
     step: Arc<Mutex<String>>,
     over: Arc<AtomicBool>,
+    running: Arc<Mutex<Option<Pid>>>,
 }
 
 impl Watchdog {
@@ -25,6 +34,7 @@ impl Watchdog {
         let _ = std::thread::Builder::new().spawn(move || {
             std::thread::sleep(deadline.remaining());
             if watching.ends_the_run() {
+                watching.kill_in_passing();
                 let limit = deadline.limit().as_secs_f32();
                 let cause = format!("{limit} s were over while {}", watching.step());
                 host::write_last_words(&Error::new(Code::DeadlinePassed, cause).to_string());
@@ -36,7 +46,7 @@ impl Watchdog {
 
     /// Says what is done from now on: "waiting for …", "reading …".
     pub(crate) fn enter(&self, step: impl Into<String>) {
-        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = step.into();
+        *lock(&self.step) = step.into();
     }
 
     /// Claims the last word: true for the first who asks, the run itself or the watching thread.
@@ -46,6 +56,70 @@ impl Watchdog {
 
     /// What is being done.
     pub(crate) fn step(&self) -> String {
-        self.step.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.step).clone()
     }
+
+    /// Starts a process that leads a group of its own, which does not outlive the run. One at a time.
+    pub(crate) fn spawn(&self, command: &mut Command) -> io::Result<(Child, Group)> {
+        let mut running = lock(&self.running);
+        if self.over.load(Ordering::SeqCst) {
+            drop(running);
+            host::wait_for_the_end();
+        }
+        let child = command.process_group(0).spawn()?;
+        let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        *running = leader;
+        Ok((child, Group { running: self.running.clone(), leader }))
+    }
+
+    /// Kills what was started and still runs. The end must come, even if a process is just starting from a file on
+    /// a dead network mount; then there is nothing to kill yet.
+    fn kill_in_passing(&self) {
+        for _ in 0..20 {
+            if let Ok(mut running) = self.running.try_lock() {
+                return kill(&mut running);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A process and all that it has started, as far as they have not left its group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// The leader of the group that runs. It is taken away before its number can become another's.
+    running: Arc<Mutex<Option<Pid>>>,
+    leader: Option<Pid>,
+}
+
+impl Group {
+    /// Waits until the leader has ended, and kills those that it leaves behind. Blocks.
+    pub(crate) fn wait_for_leader(&self, child: &mut Child) -> io::Result<ExitStatus> {
+        if let Some(leader) = self.leader {
+            let ended = || waitid(WaitId::Pid(leader), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+            // It stays a zombie for now, so its number stays its own.
+            while ended().err() == Some(Errno::INTR) {}
+        }
+        self.kill();
+        child.wait()
+    }
+
+    /// Kills all of them, if that has not been done.
+    pub(crate) fn kill(&self) {
+        let mut running = lock(&self.running);
+        if *running == self.leader {
+            kill(&mut running);
+        }
+    }
+}
+
+fn kill(leader: &mut Option<Pid>) {
+    if let Some(leader) = leader.take() {
+        // It fails if nothing is left to kill.
+        let _ = kill_process_group(leader, Signal::KILL);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

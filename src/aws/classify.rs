@@ -11,8 +11,6 @@ use std::io;
 use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_sts::operation::assume_role::AssumeRoleError;
-use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -36,9 +34,17 @@ impl<'a> Doing<'a> {
         let secrets = credentials.into_iter().flat_map(|credentials| {
             [Some(credentials.secret_access_key()), credentials.session_token()].into_iter().flatten()
         });
+        let nothing = Self { what, transport, secrets: Vec::new() };
+        secrets.fold(nothing, Self::hiding)
+    }
+
+    /// With another text that must not appear.
+    pub(super) fn hiding(mut self, secret: &str) -> Self {
         // A short text is no secret of AWS, and would be found everywhere.
-        let secrets = secrets.filter(|secret| secret.len() >= 8).map(str::to_owned);
-        Self { what, transport, secrets: secrets.collect() }
+        if secret.len() >= 8 {
+            self.secrets.push(secret.to_owned());
+        }
+        self
     }
 
     fn failed(&self, code: Code, cause: impl fmt::Display) -> Error {
@@ -82,28 +88,10 @@ where
     }
 }
 
-/// Classifies the failure of a source of credentials. Calls to STS fail as calls do; the rest is the
-/// source's own failure.
+/// Classifies the failure of a source of credentials that the SDK asks.
 pub(super) fn credentials_error(error: &CredentialsError, doing: &Doing<'_>) -> Error {
-    for cause in chain(error) {
-        let of_sts = cause
-            .downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>()
-            .map(|error| sdk_error(error, doing))
-            .or_else(|| {
-                let error = cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>()?;
-                Some(sdk_error(error, doing))
-            });
-        if let Some(error) = of_sts {
-            return match error.code() {
-                Code::AccessDenied => error.with_remedy(
-                    "name this identity in the trust policy of the role, and allow it `sts:AssumeRole`",
-                ),
-                _ => error,
-            };
-        }
-        if let Some(error) = cause.downcast_ref::<ConnectorError>() {
-            return connector_error(error, doing);
-        }
+    if let Some(error) = chain(error).find_map(<dyn StdError>::downcast_ref::<ConnectorError>) {
+        return connector_error(error, doing);
     }
     match error {
         CredentialsError::InvalidConfiguration(_) => doing.failed(Code::AwsConfig, causes(error)),

@@ -1,16 +1,13 @@
 //! The call to `GetAuthorizationToken` of ECR and ECR Public.
 
-use aws_config::{AppName, SdkConfig};
+use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_smithy_types::DateTime;
-use aws_types::region::Region;
 use aws_types::service_config::ServiceConfigKey;
 use jiff::{SignedDuration, Timestamp};
 
 use super::classify::{Doing, sdk_error};
-use super::http::Transport;
-use super::{BEHAVIOR, Budget};
-use crate::context::Context;
+use super::way::Way;
 use crate::error::{Code, Error};
 use crate::host;
 use crate::registry::Registry;
@@ -21,13 +18,11 @@ use crate::token::AuthorizationToken;
 pub(super) async fn ask(
     registry: &Registry,
     credentials: Credentials,
-    budget: Budget,
-    transport: &Transport,
-    context: &Context<'_>,
+    way: &Way<'_>,
 ) -> Result<AuthorizationToken, Error> {
     let doing =
-        Doing::start(format!("asking for a password for `{registry}`"), transport, Some(&credentials));
-    let config = sdk_config(registry, credentials, budget, transport).await;
+        Doing::start(format!("asking for a password for `{registry}`"), way.transport, Some(&credentials));
+    let config = sdk_config(registry, credentials, way).await;
     let Parts { token, expires_at } = match registry {
         Registry::Private(_) => ask_private(&config, &doing).await?,
         Registry::Public { .. } => ask_public(&config, &doing).await?,
@@ -35,7 +30,7 @@ pub(super) async fn ask(
     let missing = |field| Error::new(Code::NoToken, format!("{doing}: there is no `{field}`"));
     let token = token.ok_or_else(|| missing("authorizationToken"))?;
     let expires_at = expires_at.ok_or_else(|| missing("expiresAt"))?;
-    AuthorizationToken::decode(&token, expires_at, time_at_aws(transport, context))
+    AuthorizationToken::decode(&token, expires_at, time_at_aws(way))
         .map_err(|error| error.while_doing(&doing))
 }
 
@@ -73,24 +68,9 @@ async fn ask_public(config: &SdkConfig, doing: &Doing<'_>) -> Result<Parts, Erro
 }
 
 /// The configuration of the client: what the environment and the AWS configuration file say about
-/// endpoints, and from the host name of the registry the region and the kind of endpoint.
-async fn sdk_config(
-    registry: &Registry,
-    credentials: Credentials,
-    budget: Budget,
-    transport: &Transport,
-) -> SdkConfig {
-    let config = aws_config::defaults(BEHAVIOR())
-        .region(Region::new(registry.region().to_owned()))
-        .credentials_provider(credentials)
-        .http_client(transport.clone())
-        .timeout_config(budget.timeouts())
-        .retry_config(budget.retries())
-        .app_name(
-            AppName::new(env!("CARGO_PKG_NAME")).unwrap_or_else(|_| unreachable!("a package name is valid")),
-        )
-        .load()
-        .await;
+/// endpoints, and from the host name of the registry the kind of endpoint.
+async fn sdk_config(registry: &Registry, credentials: Credentials, way: &Way<'_>) -> SdkConfig {
+    let config = way.sdk_config(Some(credentials)).await;
     if has_custom_endpoint(registry, &config) {
         // The SDK refuses to choose a kind of endpoint for an endpoint that was chosen already.
         return config;
@@ -120,12 +100,12 @@ fn has_custom_endpoint(registry: &Registry, config: &SdkConfig) -> bool {
 }
 
 /// The time of the answer by AWS's clock, or by ours where the answer does not say it.
-fn time_at_aws(transport: &Transport, context: &Context<'_>) -> Timestamp {
+fn time_at_aws(way: &Way<'_>) -> Timestamp {
     let here = host::now();
-    let Some(there) = transport.last_exchange().date else { return here };
+    let Some(there) = way.transport.last_exchange().date else { return here };
     let skew = here.duration_since(there);
     if skew.abs() > SignedDuration::from_mins(1) {
-        context.log.debug(|| format!("the local clock differs from that of AWS by {skew:#}"));
+        way.context.log.debug(|| format!("the local clock differs from that of AWS by {skew:#}"));
     }
     there
 }

@@ -1,31 +1,28 @@
 //! Where AWS credentials come from.
 //!
 //! The order is that of every AWS SDK: environment, shared files (profiles with all they can say), web
-//! identity token, container credentials, instance metadata. The sources are the SDK's; what is ours is to
-//! ask them one by one, so that an error can tell what was looked at, to stop where one was named and failed,
-//! and to leave the instance metadata service alone where there is none.
+//! identity token, container credentials, instance metadata. What is ours is to ask them one by one, so that an
+//! error can tell what was looked at, to stop where one was named and failed, and to leave the instance metadata
+//! service alone where there is none.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::provider_config::ProviderConfig;
-use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, future};
-use aws_types::region::Region;
 
+use super::chain::{Base, Chain};
 use super::classify::{Doing, causes, credentials_error};
-use super::http::Transport;
-use super::profiles::Profiles;
-use super::{BEHAVIOR, Budget};
+use super::sts::Role;
+use super::way::Way;
+use super::{process, profiles};
 use crate::context::Context;
 use crate::dmi;
 use crate::error::{Code, Error};
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::settings::Imds;
 
 /// Who asks.
@@ -35,92 +32,62 @@ pub(super) struct Identity {
     pub(super) name: String,
 }
 
-/// Finds credentials for calls in `region`.
-pub(super) async fn resolve(
-    region: &str,
-    budget: Budget,
-    transport: &Transport,
-    context: &Context<'_>,
-) -> Result<Identity, Error> {
-    let mut search = Search {
-        config: provider_config(region, budget, transport),
-        transport,
-        context,
-        looked_at: Vec::new(),
-    };
-    if let Some(identity) = search.first_of(&[Source::Environment]).await? {
-        return Ok(identity);
-    }
-    let files = Source::SharedFiles(Box::new(Profiles::read(context).await?));
-    let rest = [files, Source::WebIdentity, Source::Container, Source::InstanceMetadata];
-    match search.first_of(&rest).await? {
-        Some(identity) => Ok(identity),
-        None => Err(Error::new(Code::NoIdentity, search.looked_at.join("; "))),
-    }
-}
-
-/// A search through the sources, and what it came by.
-struct Search<'a> {
-    config: ProviderConfig,
-    transport: &'a Transport,
-    context: &'a Context<'a>,
-    looked_at: Vec<String>,
-}
-
-impl Search<'_> {
-    /// Asks the sources in order. The first that has credentials, or fails to get those that it is configured
-    /// for, decides.
-    async fn first_of(&mut self, sources: &[Source]) -> Result<Option<Identity>, Error> {
-        let context = self.context;
-        for source in sources {
-            if let (Source::InstanceMetadata, Some(why_not)) = (source, why_not_imds(context.settings.imds)) {
-                self.looked_at.push(format!("instance metadata: {why_not}"));
-                continue;
+/// Finds credentials. The first source that has some, or fails to get those that it is configured for, decides.
+pub(super) async fn resolve(way: &Way<'_>) -> Result<Identity, Error> {
+    let context = way.context;
+    let mut looked_at = Vec::new();
+    for source in Source::IN_ORDER {
+        match source.credentials(way).await {
+            Ok(credentials) => {
+                let name = format!("{}, key {}", source.name(context), credentials.access_key_id());
+                context.log.debug(|| format!("credentials from {name}"));
+                return Ok(Identity { credentials, name });
             }
-            let what = format!("getting credentials from {}", source.name(context.host));
-            context.watchdog.enter(what.as_str());
-            let doing = Doing::start(what, self.transport, None);
-            match source.provider(&self.config, context).provide_credentials().await {
-                Ok(credentials) => {
-                    let credentials = checked(&credentials).map_err(|error| error.while_doing(doing))?;
-                    let name = format!("{}, key {}", source.name(context.host), credentials.access_key_id());
-                    context.log.debug(|| format!("credentials from {name}"));
-                    return Ok(Some(Identity { credentials, name }));
-                }
-                Err(error @ CredentialsError::CredentialsNotLoaded(_)) => match source {
-                    Source::SharedFiles(profiles) if profiles.name_a_source() => {
-                        return Err(Error::new(Code::AwsConfig, causes(&error)).while_doing(doing));
-                    }
-                    source => self.looked_at.push(source.what_was_found(context.host, &error)),
-                },
-                Err(error) => return Err(credentials_error(&error, &doing)),
-            }
+            Err(Lack::Absent(what)) => looked_at.push(what),
+            Err(Lack::Failed(error)) => return Err(error),
         }
-        Ok(None)
+    }
+    Err(Error::new(Code::NoIdentity, looked_at.join("; ")))
+}
+
+/// Why a source gives no credentials.
+pub(super) enum Lack {
+    /// It is not there. Where was looked, and what was there, for the reader of "no identity found".
+    Absent(String),
+    /// It is there, and does not work.
+    Failed(Error),
+}
+
+impl From<Error> for Lack {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
     }
 }
 
 /// A source of credentials.
-enum Source {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
     Environment,
-    SharedFiles(Box<Profiles>),
+    Profile,
     WebIdentity,
     Container,
     InstanceMetadata,
 }
 
 impl Source {
+    const IN_ORDER: [Self; 5] =
+        [Self::Environment, Self::Profile, Self::WebIdentity, Self::Container, Self::InstanceMetadata];
+
     /// With the files that it reads, as the texts of its errors do not name them.
-    fn name(&self, host: &Host) -> String {
-        let of = |variable: &str| host.variable(variable).map(|value| value.to_string_lossy().into_owned());
+    fn name(self, context: &Context<'_>) -> String {
         match self {
             Self::Environment => "the environment".into(),
-            Self::SharedFiles(profiles) => format!("profile `{}`", profiles.selected()),
-            Self::WebIdentity => match of("AWS_WEB_IDENTITY_TOKEN_FILE") {
+            Self::Profile => format!("profile `{}`", context.aws_files.profile),
+            Self::WebIdentity => match variable("AWS_WEB_IDENTITY_TOKEN_FILE", context.host) {
                 Some(file) => format!("the web identity token in `{file}`"),
                 None => "the web identity token".into(),
             },
-            Self::Container => match of("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE") {
+            Self::Container => match variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", context.host) {
                 Some(file) => format!("the container credentials endpoint, with the token in `{file}`"),
                 None => "the container credentials endpoint".into(),
             },
@@ -128,64 +95,120 @@ impl Source {
         }
     }
 
-    fn provider(&self, config: &ProviderConfig, context: &Context<'_>) -> Box<dyn ProvideCredentials> {
-        match self {
-            Self::Environment => Box::new(EnvironmentVariableCredentialsProvider::new()),
-            Self::SharedFiles(_) => {
-                let mut builder = ProfileFileCredentialsProvider::builder().configure(config);
-                if let Some(why_not) = why_not_imds(context.settings.imds) {
-                    // A profile can name the service too.
-                    builder = builder.with_custom_provider("Ec2InstanceMetadata", NotAsked(why_not));
-                }
-                Box::new(builder.build())
-            }
-            Self::WebIdentity => {
-                Box::new(WebIdentityTokenCredentialsProvider::builder().configure(config).build())
-            }
-            Self::Container => Box::new(EcsCredentialsProvider::builder().configure(config).build()),
-            Self::InstanceMetadata => Box::new(ImdsCredentialsProvider::builder().configure(config).build()),
-        }
-    }
-
-    /// For the reader of "no identity found": where was looked, and what was there.
-    fn what_was_found(&self, host: &Host, error: &CredentialsError) -> String {
-        match self {
-            Self::Environment if host.variable("AWS_ACCESS_KEY_ID").is_none() => {
-                "environment: no `AWS_ACCESS_KEY_ID`".into()
-            }
-            Self::Environment => "environment: `AWS_ACCESS_KEY_ID` without `AWS_SECRET_ACCESS_KEY`".into(),
-            Self::SharedFiles(profiles) => profiles.describe(),
-            Self::WebIdentity if host.variable("AWS_WEB_IDENTITY_TOKEN_FILE").is_none() => {
-                "web identity: no `AWS_WEB_IDENTITY_TOKEN_FILE`".into()
-            }
-            Self::WebIdentity => "web identity: `AWS_WEB_IDENTITY_TOKEN_FILE` without `AWS_ROLE_ARN`".into(),
-            Self::Container => "container: no `AWS_CONTAINER_CREDENTIALS_FULL_URI`".into(),
-            Self::InstanceMetadata => format!("instance metadata: {}", causes(error)),
-        }
+    /// Asks the source.
+    async fn credentials(self, way: &Way<'_>) -> Result<Credentials, Lack> {
+        let what = format!("getting credentials from {}", self.name(way.context));
+        way.context.watchdog.enter(what.as_str());
+        let credentials = match self {
+            Self::Environment => from_environment(&what, way).await?,
+            Self::Profile => from_profile(&what, way).await?,
+            Self::WebIdentity => from_web_identity(&what, way).await?,
+            Self::Container => from_container(&what, way).await?,
+            Self::InstanceMetadata => from_instance_metadata(&what, way).await?,
+        };
+        checked(&credentials).map_err(|error| Lack::Failed(error.while_doing(what)))
     }
 }
 
-/// Stands in the place of the instance metadata service where that must not be asked.
-#[derive(Debug)]
-struct NotAsked(&'static str);
+async fn from_environment(what: &str, way: &Way<'_>) -> Result<Credentials, Lack> {
+    let provider = EnvironmentVariableCredentialsProvider::new();
+    let asked = ask_sdk(&provider, what, way).await?;
+    asked.map_err(|_| {
+        Lack::Absent(match variable("AWS_ACCESS_KEY_ID", way.context.host) {
+            None => "environment: no `AWS_ACCESS_KEY_ID`".into(),
+            Some(_) => "environment: `AWS_ACCESS_KEY_ID` without `AWS_SECRET_ACCESS_KEY`".into(),
+        })
+    })
+}
 
-impl ProvideCredentials for NotAsked {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        let error = format!("the profile wants instance metadata: {}", self.0);
-        future::ProvideCredentials::ready(Err(CredentialsError::invalid_configuration(error)))
+async fn from_profile(what: &str, way: &Way<'_>) -> Result<Credentials, Lack> {
+    let context = way.context;
+    let profiles = profiles::read(context).await?;
+    let Some(Chain { base, roles }) = Chain::of(&context.aws_files.profile, &profiles)? else {
+        return Err(Lack::Absent(profiles::what_was_found(context)));
+    };
+    context.watchdog.enter(what);
+    let mut credentials = match base {
+        Base::Key(credentials) => credentials,
+        Base::Process(command_line) => process::credentials(command_line, what, context).await?,
+        Base::WebIdentity { token_file, role } => {
+            let token = read_token(token_file, what).await?;
+            role.assume_with_token(&token, what, way).await?
+        }
+        // None of those that a profile can name is a profile.
+        Base::Source(source) => match Box::pin(source.credentials(way)).await {
+            Ok(credentials) => credentials,
+            Err(Lack::Absent(missing)) => {
+                let cause = format!("{what}: the profile wants {missing}");
+                return Err(Error::new(Code::IdentitySource, cause).into());
+            }
+            Err(Lack::Failed(error)) => return Err(error.while_doing(what).into()),
+        },
+    };
+    for role in roles {
+        context.watchdog.enter(format!("{what}, assuming the role `{}`", role.arn));
+        credentials = checked(&credentials).map_err(|error| error.while_doing(what))?;
+        credentials = role.assume(credentials, what, way).await?;
+    }
+    Ok(credentials)
+}
+
+async fn from_web_identity(what: &str, way: &Way<'_>) -> Result<Credentials, Lack> {
+    let host = way.context.host;
+    let Some(file) = variable("AWS_WEB_IDENTITY_TOKEN_FILE", host) else {
+        return Err(Lack::Absent("web identity: no `AWS_WEB_IDENTITY_TOKEN_FILE`".into()));
+    };
+    let Some(arn) = variable("AWS_ROLE_ARN", host) else {
+        return Err(Lack::Absent(
+            "web identity: `AWS_WEB_IDENTITY_TOKEN_FILE` without `AWS_ROLE_ARN`".into(),
+        ));
+    };
+    let role = Role { arn: &arn, session_name: None, external_id: None, duration_seconds: None };
+    let token = read_token(&file, what).await?;
+    Ok(role.assume_with_token(&token, what, way).await?)
+}
+
+/// Reads in a thread of its own, so that a file that never ends costs no more than the budget.
+async fn read_token(file: &str, what: &str) -> Result<String, Error> {
+    let failed = |cause: String| Error::new(Code::IdentitySource, format!("{what}: {cause}"));
+    let path = PathBuf::from(file);
+    let read = tokio::task::spawn_blocking(move || host::read_file(&path)).await;
+    let bytes =
+        read.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| failed(format!("`{file}` is not UTF-8 text")))
+}
+
+async fn from_container(what: &str, way: &Way<'_>) -> Result<Credentials, Lack> {
+    let provider = EcsCredentialsProvider::builder().configure(&way.provider_config()).build();
+    let asked = ask_sdk(&provider, what, way).await?;
+    asked.map_err(|_| Lack::Absent("container: no `AWS_CONTAINER_CREDENTIALS_FULL_URI`".into()))
+}
+
+async fn from_instance_metadata(what: &str, way: &Way<'_>) -> Result<Credentials, Lack> {
+    if let Some(why_not) = why_not_imds(way.context.settings.imds) {
+        return Err(Lack::Absent(format!("instance metadata: {why_not}")));
+    }
+    let provider = ImdsCredentialsProvider::builder().configure(&way.provider_config()).build();
+    let asked = ask_sdk(&provider, what, way).await?;
+    asked.map_err(|error| Lack::Absent(format!("instance metadata: {}", causes(&error))))
+}
+
+/// Asks a source of the SDK's. The inner error is that nothing is there.
+async fn ask_sdk(
+    source: &impl ProvideCredentials,
+    what: &str,
+    way: &Way<'_>,
+) -> Result<Result<Credentials, CredentialsError>, Error> {
+    let doing = Doing::start(what.to_owned(), way.transport, None);
+    match source.provide_credentials().await {
+        Ok(credentials) => Ok(Ok(credentials)),
+        Err(error @ CredentialsError::CredentialsNotLoaded(_)) => Ok(Err(error)),
+        Err(error) => Err(credentials_error(&error, &doing)),
     }
 }
 
-fn provider_config(region: &str, budget: Budget, transport: &Transport) -> ProviderConfig {
-    ProviderConfig::without_region()
-        .with_region(Some(Region::new(region.to_owned())))
-        .with_behavior_version(Some(BEHAVIOR()))
-        .with_http_client(transport.clone())
-        .with_timeout_config(budget.timeouts())
-        .with_retry_config(budget.retries())
+fn variable(name: &str, host: &Host) -> Option<String> {
+    host.variable(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 fn why_not_imds(imds: Imds) -> Option<&'static str> {
@@ -198,7 +221,7 @@ fn why_not_imds(imds: Imds) -> Option<&'static str> {
 }
 
 /// Credentials end up in HTTP headers. The SDK panics on those that cannot, and sends an empty session token.
-fn checked(credentials: &Credentials) -> Result<Credentials, Error> {
+pub(super) fn checked(credentials: &Credentials) -> Result<Credentials, Error> {
     let session_token = credentials.session_token().filter(|token| !token.is_empty());
     let parts = [
         ("access key id", Some(credentials.access_key_id())),

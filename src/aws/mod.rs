@@ -6,8 +6,12 @@
 //! | module | owns |
 //! |---|---|
 //! | `identity` | where credentials come from, and in which order |
-//! | `profiles` | the AWS configuration files |
-//! | `ecr` | the configuration of the client, and the call |
+//! | `profiles` | what the AWS configuration files say about that |
+//! | `chain` | the roles of a profile, and what the first of them starts from |
+//! | `process` | running a `credential_process` |
+//! | `sts` | assuming a role |
+//! | `ecr` | the call for the token |
+//! | `way` | the configuration of every client of the SDK |
 //! | `http` | connections: which way, with TLS or without, the size of an answer |
 //! | `proxy` | which proxy a request goes through |
 //! | `trust` | the certificates that TLS trusts |
@@ -15,17 +19,22 @@
 //! | `classify` | from an error of the SDK to one of ours, without secrets |
 
 mod budget;
+mod chain;
 mod classify;
 mod ecr;
 mod http;
 mod identity;
+mod process;
 mod profiles;
 mod proxy;
+mod sts;
 mod trust;
+mod way;
 
 use aws_config::BehaviorVersion;
 
 pub(crate) use self::budget::Budget;
+use self::way::Way;
 use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::registry::Registry;
@@ -52,9 +61,10 @@ pub(crate) fn issue_token(
         .build()
         .map_err(|error| Error::new(Code::Internal, format!("cannot start the runtime: {error}")))?;
     let transport = http::Transport::new(context);
+    let way = Way { region: registry.region(), budget, transport: &transport, context };
     let issue = async {
-        let identity = identity::resolve(registry.region(), budget, &transport, context).await?;
-        let token = ecr::ask(registry, identity.credentials, budget, &transport, context).await?;
+        let identity = identity::resolve(&way).await?;
+        let token = ecr::ask(registry, identity.credentials, &way).await?;
         Ok(Issued { token, identity: identity.name })
     };
     let outcome = runtime.block_on(async {

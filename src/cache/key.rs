@@ -7,25 +7,27 @@ use std::os::unix::ffi::OsStrExt;
 
 use sha2::{Digest, Sha256};
 
-use crate::aws_files::{self, AwsFile};
 use crate::context::Context;
-use crate::host::{self, FileError};
+use crate::host::FileError;
 use crate::registry::Registry;
 use crate::settings;
 
 /// Changes when the meaning of a key or the format of an entry does, so that versions of this program that
 /// run side by side do not see each other's entries.
-const FORMAT: &str = "ecr-credential-provider token 1";
+const FORMAT: &str = "ecr-credential-provider token 2";
 
 /// Variables of the AWS SDK that change neither the identity nor which service is asked. The region is the
-/// registry's.
+/// registry's. Of the configuration files, the profile and what is in them count, and not who named them.
 const WITHOUT_EFFECT: &[&str] = &[
+    "AWS_CONFIG_FILE",
     "AWS_DEFAULT_REGION",
     "AWS_EXECUTION_ENV",
     "AWS_MAX_ATTEMPTS",
+    "AWS_PROFILE",
     "AWS_REGION",
     "AWS_RETRY_MODE",
     "AWS_SDK_UA_APP_ID",
+    "AWS_SHARED_CREDENTIALS_FILE",
 ];
 
 /// Variables that only change the way to the service, and so whether it can be reached.
@@ -55,10 +57,12 @@ struct Inputs<'a> {
     /// The variables that the AWS SDK may read, but for those of [`WITHOUT_EFFECT`] and [`OF_THE_WAY`], and
     /// whether to ask IMDS.
     environment: BTreeMap<&'a OsStr, &'a OsStr>,
+    /// The name of the profile.
+    profile: &'a str,
     /// What is in the shared credentials file; none if there is no such file.
-    credentials: Option<Vec<u8>>,
+    credentials: Option<&'a [u8]>,
     /// The same of the AWS configuration file.
-    config: Option<Vec<u8>>,
+    config: Option<&'a [u8]>,
 }
 
 /// The name of a token among the others, and the name of a way to get it, in hexadecimal digits.
@@ -73,7 +77,7 @@ pub(super) struct Key {
 
 impl Key {
     /// The key for `registry` in this environment. The registries of all accounts share it.
-    pub(super) fn of(registry: &Registry, context: &Context<'_>) -> Result<Self, FileError> {
+    pub(super) fn of<'a>(registry: &Registry, context: &'a Context<'_>) -> Result<Self, &'a FileError> {
         let matters = |name: &OsStr| match name.to_str() {
             Some(name) => name.starts_with("AWS_") && ![WITHOUT_EFFECT, OF_THE_WAY].concat().contains(&name),
             None => false,
@@ -87,8 +91,9 @@ impl Key {
             environment: variables()
                 .filter(|(name, _)| matters(name) || *name == settings::IMDS.name)
                 .collect(),
-            credentials: content_of(aws_files::CREDENTIALS, context)?,
-            config: content_of(aws_files::CONFIG, context)?,
+            profile: &context.aws_files.profile,
+            credentials: context.aws_files.credentials.content(&context.watchdog)?,
+            config: context.aws_files.config.content(&context.watchdog)?,
         };
         let is_of_the_way = |name: &OsStr| name.to_str().is_some_and(|name| OF_THE_WAY.contains(&name));
         let mut way = Hash::default();
@@ -115,15 +120,15 @@ impl Key {
 
 impl Inputs<'_> {
     fn digits(&self) -> String {
-        let Self { service, partition, region, fips, environment, credentials, config } = self;
+        let Self { service, partition, region, fips, environment, profile, credentials, config } = self;
         let mut hash = Hash::default();
-        for part in [FORMAT, service, partition, region] {
+        for part in [FORMAT, service, partition, region, profile] {
             hash.add(part.as_bytes());
         }
         hash.add(&[u8::from(*fips)]);
         for file in [credentials, config] {
             hash.add(&[u8::from(file.is_some())]);
-            hash.add(file.as_deref().unwrap_or_default());
+            hash.add(file.unwrap_or_default());
         }
         for (name, value) in environment {
             hash.add(name.as_bytes());
@@ -152,16 +157,6 @@ impl Hash {
     }
 }
 
-fn content_of(file: AwsFile, context: &Context<'_>) -> Result<Option<Vec<u8>>, FileError> {
-    let Some(path) = file.path(|name| context.host.variable(name)) else { return Ok(None) };
-    context.watchdog.enter(format!("reading `{}`", path.display()));
-    match host::read_file(&path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +167,7 @@ mod tests {
     /// Owned inputs of few different texts, so that some are equal, and some are only equal when joined.
     #[derive(Clone, Debug, PartialEq, Eq)]
     struct Owned {
-        texts: [String; 3],
+        texts: [String; 4],
         fips: bool,
         environment: BTreeMap<String, String>,
         files: [Option<Vec<u8>>; 2],
@@ -180,20 +175,25 @@ mod tests {
 
     impl Owned {
         fn key(&self) -> String {
-            let [service, partition, region] = self.texts.each_ref().map(String::as_str);
-            let [credentials, config] = self.files.clone();
+            let [service, partition, region, profile] = self.texts.each_ref().map(String::as_str);
+            let [credentials, config] = self.files.each_ref().map(Option::as_deref);
             let environment = &self.environment;
             let environment =
                 environment.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
             let fips = self.fips;
-            Inputs { service, partition, region, fips, environment, credentials, config }.digits()
+            Inputs { service, partition, region, fips, environment, profile, credentials, config }.digits()
         }
     }
 
     fn inputs() -> impl Strategy<Value = Owned> {
         let text = || "[ab]{0,2}";
         let file = || option::of(prop::collection::vec(prop_oneof![Just(b'a'), Just(b'b')], 0..3));
-        ([text(), text(), text()], any::<bool>(), btree_map("[AB]{1,2}", text(), 0..3), [file(), file()])
+        (
+            [text(), text(), text(), text()],
+            any::<bool>(),
+            btree_map("[AB]{1,2}", text(), 0..3),
+            [file(), file()],
+        )
             .prop_map(|(texts, fips, environment, files)| Owned { texts, fips, environment, files })
     }
 

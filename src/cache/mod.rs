@@ -96,11 +96,6 @@ impl Slot {
         }
     }
 
-    /// Whether what decides over the token is still the same: a key file may have been replaced meanwhile.
-    pub(crate) fn is_still_for(&self, registry: &Registry, context: &Context<'_>) -> bool {
-        Key::of(registry, context).is_ok_and(|key| key == self.key)
-    }
-
     /// The token that is there.
     pub(crate) fn token(&self) -> Option<Entry> {
         self.read(&self.file(TOKEN), |content| Entry::from_json(&content))

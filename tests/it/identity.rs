@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::Command;
 
 use ecr_credential_provider::protocol::ApiVersion;
 use stand_in::aws::{ACCESS_KEY_ID, Aws, CONTAINER_TOKEN, SECRET_ACCESS_KEY, Seen};
@@ -15,43 +15,43 @@ use crate::plugin::{HOST, IMAGE, Outcome, Plugin};
 const TRIED: &str = "asking for a password for `571600876202.dkr.ecr.eu-central-1.amazonaws.com` at `AWS`";
 
 /// A folder with files for the AWS configuration.
-struct Files(TempDir);
+pub(crate) struct Files(TempDir);
 
 impl Files {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a directory"))
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a parent")).expect("created");
         fs::write(&path, text).expect("written");
         path.display().to_string()
     }
 
-    fn script(&self, name: &str, text: &str) -> String {
+    pub(crate) fn script(&self, name: &str, text: &str) -> String {
         let path = self.write(name, &format!("#!/bin/sh\n{text}\n"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
         path
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 }
 
-fn key_file(profile: &str) -> String {
+pub(crate) fn key_file(profile: &str) -> String {
     format!("[{profile}]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n")
 }
 
 /// No credentials yet, but AWS at every endpoint.
-fn without_credentials(aws: &Aws) -> Plugin {
+pub(crate) fn without_credentials(aws: &Aws) -> Plugin {
     Plugin::bare().env("AWS_ENDPOINT_URL_ECR", aws.url()).env("AWS_ENDPOINT_URL_STS", aws.url())
 }
 
 /// The plugin gets a password, and this is what AWS saw.
 #[track_caller]
-fn succeeds(plugin: &Plugin, aws: &Aws) -> Vec<Seen> {
+pub(crate) fn succeeds(plugin: &Plugin, aws: &Aws) -> Vec<Seen> {
     let password = plugin.ask(IMAGE).answered(ApiVersion::V1, HOST, "6h0m0s");
     assert!(aws.accepts_password(&password));
     aws.seen()
@@ -106,6 +106,139 @@ fn role_of_a_profile_is_assumed_in_the_region_of_the_registry() {
     assert_signed_by_a_temporary_identity(&calls[1]);
 }
 
+/// The field of a form that STS was sent.
+fn sent(call: &Seen, field: &str) -> String {
+    let start = format!("{field}=");
+    let value = call.body.split('&').find_map(|pair| pair.strip_prefix(&start));
+    value.unwrap_or_default().replace("%3A", ":").replace("%2F", "/").replace("%40", "@")
+}
+
+/// The name that this node gives to its sessions.
+fn session_of_this_node() -> String {
+    let node = read(Path::new("/proc/sys/kernel/hostname"));
+    let name = format!("ecr-credential-provider@{}", node.trim());
+    name.chars()
+        .take(64)
+        .map(|c| if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) { c } else { '-' })
+        .collect()
+}
+
+#[test]
+fn a_role_that_is_assumed_from_another() {
+    let (aws, files) = (Aws::start(), Files::new());
+    let config = "[default]\nrole_arn = arn:aws:iam::571600876202:role/pull\nsource_profile = hub\n\
+                  external_id = customer-42\nduration_seconds = 900\nrole_session_name = mine\n\
+                  [profile hub]\nrole_arn = arn:aws:iam::111122223333:role/hub\nsource_profile = base\n";
+    let plugin = without_credentials(&aws)
+        .env("AWS_CONFIG_FILE", files.write("config", config))
+        .env("AWS_SHARED_CREDENTIALS_FILE", files.write("credentials", &key_file("base")));
+    let calls = succeeds(&plugin, &aws);
+    let [hub, pull, ecr] = calls.as_slice() else { panic!("{calls:?}") };
+    assert_eq!(sent(hub, "RoleArn"), "arn:aws:iam::111122223333:role/hub");
+    assert_eq!(
+        (sent(hub, "RoleSessionName"), sent(hub, "ExternalId")),
+        (session_of_this_node(), String::new())
+    );
+    assert_eq!(sent(pull, "RoleArn"), "arn:aws:iam::571600876202:role/pull");
+    assert_eq!(
+        (sent(pull, "RoleSessionName"), sent(pull, "ExternalId")),
+        ("mine".into(), "customer-42".into())
+    );
+    assert_eq!(sent(pull, "DurationSeconds"), "900");
+    assert_eq!(hub.access_key_id, ACCESS_KEY_ID);
+    assert!(pull.access_key_id.starts_with("ASIA") && pull.access_key_id != ecr.access_key_id, "{calls:?}");
+    assert_signed_by_a_temporary_identity(ecr);
+}
+
+/// As in the AWS SDKs: in a profile that another names, the key comes before the role.
+#[test]
+fn a_source_profile_with_a_key_and_a_role() {
+    let (aws, files) = (Aws::start(), Files::new());
+    let config = "[default]\nrole_arn = arn:aws:iam::571600876202:role/pull\nsource_profile = hub\n\
+                  [profile hub]\nrole_arn = arn:aws:iam::111122223333:role/hub\nsource_profile = hub\n";
+    let plugin = without_credentials(&aws)
+        .env("AWS_CONFIG_FILE", files.write("config", config))
+        .env("AWS_SHARED_CREDENTIALS_FILE", files.write("credentials", &key_file("hub")));
+    let calls = succeeds(&plugin, &aws);
+    assert_eq!((calls.len(), calls[0].access_key_id.as_str()), (2, ACCESS_KEY_ID));
+    assert_eq!(sent(&calls[0], "RoleArn"), "arn:aws:iam::571600876202:role/pull");
+}
+
+#[test]
+fn a_role_that_is_assumed_with_the_key_of_the_same_profile() {
+    let (aws, files) = (Aws::start(), Files::new());
+    let role = "role_arn = arn:aws:iam::571600876202:role/pull\nsource_profile = default\n";
+    let file = files.write("credentials", &format!("{}{role}", key_file("default")));
+    let calls = succeeds(&without_credentials(&aws).env("AWS_SHARED_CREDENTIALS_FILE", file), &aws);
+    assert_eq!(
+        (calls[0].operation.as_str(), calls[0].access_key_id.as_str()),
+        ("sts:AssumeRole", ACCESS_KEY_ID)
+    );
+}
+
+#[test]
+fn a_session_has_the_name_of_the_node_unless_another_was_set() {
+    let (aws, files) = (Aws::start(), Files::new());
+    let token = files.write("token", "canary-web-identity");
+    let config = format!(
+        "[profile named]\nrole_arn = arn:aws:iam::571600876202:role/pull\nweb_identity_token_file = {token}\n\
+         role_session_name = of-the-profile\n\
+         [profile plain]\nrole_arn = arn:aws:iam::571600876202:role/pull\nweb_identity_token_file = {token}\n"
+    );
+    let plugin = without_credentials(&aws).env("AWS_CONFIG_FILE", files.write("config", &config));
+    let by_environment = plugin
+        .clone()
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", token)
+        .env("AWS_ROLE_ARN", "arn:aws:iam::571600876202:role/pull");
+    let of_node = session_of_this_node();
+    let rows = [
+        (by_environment.clone(), of_node.as_str()),
+        (by_environment.env("AWS_ROLE_SESSION_NAME", "of-the-variable"), "of-the-variable"),
+        (plugin.clone().env("AWS_PROFILE", "plain"), &of_node),
+        (plugin.env("AWS_PROFILE", "named"), "of-the-profile"),
+    ];
+    for (row, (plugin, expected)) in rows.into_iter().enumerate() {
+        let calls = succeeds(&plugin, &aws);
+        assert_eq!(calls[2 * row].operation, "sts:AssumeRoleWithWebIdentity");
+        assert_eq!(sent(&calls[2 * row], "RoleSessionName"), expected, "row {row}");
+    }
+}
+
+#[test]
+fn a_container_gives_the_credentials_for_a_role() {
+    let (aws, files) = (Aws::start(), Files::new());
+    let config =
+        "[default]\nrole_arn = arn:aws:iam::571600876202:role/pull\ncredential_source = EcsContainer\n";
+    let plugin = without_credentials(&aws).env("AWS_CONFIG_FILE", files.write("config", config));
+    plugin.ask(IMAGE).failed(
+        "ECRP302 a source of AWS credentials failed: getting credentials from profile `default`: the profile wants \
+         container: no `AWS_CONTAINER_CREDENTIALS_FULL_URI`; [..]",
+    );
+    let plugin = plugin
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/container-credentials", aws.url()))
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", CONTAINER_TOKEN);
+    let calls = succeeds(&plugin, &aws);
+    assert_eq!(calls[1].operation, "sts:AssumeRole");
+    assert!(calls[1].access_key_id.starts_with("ASIA"), "{calls:?}");
+}
+
+/// `/dev/fd/3` and its kin can be read once.
+#[test]
+fn a_file_may_be_a_pipe() {
+    let (aws, files) = (Aws::start(), Files::new());
+    let pipe = files.path("pipe").display().to_string();
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let writer = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::write(pipe, key_file("default"))
+    });
+    let plugin =
+        without_credentials(&aws).env("AWS_SHARED_CREDENTIALS_FILE", pipe).with_cache(&files.path("cache"));
+    let password = plugin.ask(IMAGE).credentials().0;
+    assert!(aws.accepts_password(&password));
+    writer.join().expect("no panic").expect("written");
+}
+
 #[test]
 fn role_that_may_not_be_assumed() {
     let (aws, files) = (Aws::start(), Files::new());
@@ -144,40 +277,6 @@ fn container_credentials() {
         "ECRP302 a source of AWS credentials failed: getting credentials from the container credentials endpoint at \
          `AWS`: [..]; repair that source, or remove its setting so that the next source is asked",
     );
-}
-
-#[test]
-fn credential_process() {
-    let (aws, files) = (Aws::start(), Files::new());
-    let answer =
-        format!(r#"{{"Version":1,"AccessKeyId":"{ACCESS_KEY_ID}","SecretAccessKey":"{SECRET_ACCESS_KEY}"}}"#);
-    let rows = [
-        (format!("echo '{answer}'"), None),
-        (
-            "echo no key here >&2; exit 3".to_owned(),
-            Some(
-                "ECRP302 a source of AWS credentials failed: getting credentials from profile `default`: Error \
-                  retrieving credentials: external process exited with code exit status: 3. Stderr: no key here; [..]",
-            ),
-        ),
-        (
-            "sleep 30 >/dev/null 2>&1".to_owned(),
-            Some(
-                "ECRP507 the deadline passed: 1 s were over while getting credentials from profile `default`; [..]",
-            ),
-        ),
-    ];
-    for (script, failure) in rows {
-        let config = format!("[default]\ncredential_process = {}\n", files.script("process", &script));
-        let plugin = without_credentials(&aws)
-            .env("PATH", "/usr/bin:/bin")
-            .env("AWS_CONFIG_FILE", files.write("config", &config))
-            .env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "1s");
-        match failure {
-            None => drop(succeeds(&plugin, &aws)),
-            Some(line) => plugin.ask(IMAGE).within(Duration::from_secs(1)).failed(line),
-        }
-    }
 }
 
 #[test]
@@ -288,10 +387,49 @@ fn a_broken_configuration_names_the_file_and_what_is_wrong() {
             "\u{feff}[default]\n".to_owned(),
             "could not parse profile file: error parsing FILE on line 1: [..]",
         ),
-        (half, "getting credentials from profile `default`: ProfileFile provider could not be built: [..]"),
+        (half, "profile `default` has `aws_access_key_id`, but no `aws_secret_access_key`"),
         (
             "[default]\nrole_arn = a\nsource_profile = nope\n".to_owned(),
-            "getting credentials from profile `default`: [..]profile `nope` was not defined[..]",
+            "profile `default` has the `source_profile` `nope`, which does not exist",
+        ),
+        (
+            "[default]\nrole_arn = a\nsource_profile = b\n[b]\nrole_arn = b\nsource_profile = c\n[c]\nrole_arn = c\n\
+             source_profile = b\n"
+                .to_owned(),
+            "the `source_profile` of each profile leads in a circle: `default`, `b`, `c`, `b`",
+        ),
+        (
+            "[default]\nrole_arn = a\nsource_profile = b\n[b]\nregion = x\n".to_owned(),
+            "profile `b` has no key, role or `credential_process`",
+        ),
+        (
+            "[default]\nrole_arn = a\n".to_owned(),
+            "profile `default` has `role_arn`, but neither `source_profile` nor `credential_source`",
+        ),
+        (
+            "[default]\nrole_arn = a\nsource_profile = b\ncredential_source = Environment\n".to_owned(),
+            "profile `default` has both `source_profile` and `credential_source`",
+        ),
+        (
+            "[default]\nsource_profile = b\n".to_owned(),
+            "profile `default` has `source_profile`, but no `role_arn`",
+        ),
+        (
+            "[default]\nrole_arn = a\ncredential_source = Moon\n".to_owned(),
+            "profile `default` has the `credential_source` `Moon`: it must be Environment, EcsContainer or \
+             Ec2InstanceMetadata",
+        ),
+        (
+            "[default]\nweb_identity_token_file = /token\n".to_owned(),
+            "profile `default` has `web_identity_token_file`, but no `role_arn`",
+        ),
+        (
+            "[default]\nrole_arn = a\nsource_profile = b\nduration_seconds = 1h\n".to_owned(),
+            "profile `default` has the `duration_seconds` `1h`, which is no number",
+        ),
+        (
+            "[default]\nrole_arn = a\nsource_profile = b\nmfa_serial = arn:aws:iam::1:mfa/me\n".to_owned(),
+            "profile `default` has `mfa_serial`: a node has no MFA device",
         ),
         (
             "[default]\nsso_session = corp\n".to_owned(),
@@ -355,7 +493,7 @@ fn a_file_that_is_named_and_does_not_exist() {
         .env("AWS_ROLE_ARN", "arn:aws:iam::571600876202:role/pull");
     plugin.ask(IMAGE).failed(
         "ECRP302 a source of AWS credentials failed: getting credentials from the web identity token in \
-         `/nonexistent/token`: No such file or directory (os error 2); [..]",
+         `/nonexistent/token`: cannot read `/nonexistent/token`: No such file or directory (os error 2); [..]",
     );
 }
 

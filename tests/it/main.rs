@@ -8,6 +8,7 @@
 
 mod cache;
 mod cli;
+mod credential_process;
 mod deadline;
 mod docs;
 mod faults;

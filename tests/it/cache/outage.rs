@@ -7,6 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use stand_in::aws::{Fault, StatusCode};
 
 use super::World;
+use crate::credential_process::{answer as process_answer, assert_gone};
+use crate::identity::Files;
 use crate::plugin::IMAGE;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -46,6 +48,27 @@ fn a_token_that_is_due_is_served_for_a_minute_at_a_time() {
     assert_eq!(world.calls(), 2);
     let trace = world.talking().ask(IMAGE).stderr;
     assert!(trace.contains("AWS is not asked: ECRP504 no answer in time: found "), "{trace}");
+}
+
+/// The source of the credentials hangs. It gets no more time than AWS does, and is not left behind.
+#[test]
+fn a_process_for_the_identity_is_killed_when_the_time_for_another_try_is_over() {
+    let (world, files) = (World::new(), Files::new());
+    let [hangs, number] = ["hangs", "number"].map(|name| files.path(name).display().to_string());
+    let text =
+        format!("test -e '{hangs}' && echo $$ > '{number}' && exec sleep 300\necho '{}'", process_answer());
+    let config = format!("[default]\ncredential_process = {}\n", files.script("process", &text));
+    let plugin = world
+        .plugin()
+        .without("AWS_ACCESS_KEY_ID")
+        .without("AWS_SECRET_ACCESS_KEY")
+        .env("PATH", "/usr/bin:/bin")
+        .env("AWS_CONFIG_FILE", files.write("config", &config));
+    let (password, _) = plugin.ask(IMAGE).credentials();
+    world.age("token", HOUR * 8);
+    files.write("hangs", "");
+    assert_eq!(plugin.ask(IMAGE).credentials(), (password, minutes(1)));
+    assert_gone(&files, "number");
 }
 
 #[test]

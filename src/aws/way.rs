@@ -1,0 +1,72 @@
+//! The configuration of every client of the SDK.
+//!
+//! What the environment and the AWS configuration files say about endpoints comes from the SDK's own reading of
+//! the variables and of the files as they were read once. Connections, time limits and retries are ours.
+
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{AppName, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
+use aws_types::region::Region;
+
+use super::http::Transport;
+use super::{BEHAVIOR, Budget};
+use crate::aws_files::AwsFile;
+use crate::context::Context;
+
+/// How to get to AWS: in which region, within which time, over which connections.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    pub(super) region: &'a str,
+    pub(super) budget: Budget,
+    pub(super) transport: &'a Transport,
+    pub(super) context: &'a Context<'a>,
+}
+
+impl Way<'_> {
+    /// For the client of a service, which signs with `credentials` if there are any.
+    pub(super) async fn sdk_config(&self, credentials: Option<Credentials>) -> SdkConfig {
+        let loader = aws_config::defaults(BEHAVIOR())
+            .region(self.region())
+            .profile_files(self.profile_files())
+            .profile_name(self.context.aws_files.profile.as_str())
+            .http_client(self.transport.clone())
+            .timeout_config(self.budget.timeouts())
+            .retry_config(self.budget.retries())
+            .app_name(
+                AppName::new(env!("CARGO_PKG_NAME"))
+                    .unwrap_or_else(|_| unreachable!("a package name is valid")),
+            );
+        match credentials {
+            Some(credentials) => loader.credentials_provider(credentials).load().await,
+            None => loader.no_credentials().load().await,
+        }
+    }
+
+    /// For the sources of credentials that the SDK asks itself.
+    pub(super) fn provider_config(&self) -> ProviderConfig {
+        ProviderConfig::without_region()
+            .with_region(Some(self.region()))
+            .with_behavior_version(Some(BEHAVIOR()))
+            .with_http_client(self.transport.clone())
+            .with_timeout_config(self.budget.timeouts())
+            .with_retry_config(self.budget.retries())
+    }
+
+    fn region(&self) -> Region {
+        Region::new(self.region.to_owned())
+    }
+
+    /// A file that cannot be read says nothing here. It does where credentials are looked for in it.
+    fn profile_files(&self) -> EnvConfigFiles {
+        let text = |file: &AwsFile| {
+            let content = file.content(&self.context.watchdog).ok().flatten();
+            content.and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default().to_owned()
+        };
+        let files = &self.context.aws_files;
+        EnvConfigFiles::builder()
+            .with_contents(EnvConfigFileKind::Config, text(&files.config))
+            .with_contents(EnvConfigFileKind::Credentials, text(&files.credentials))
+            .build()
+    }
+}
