@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::imds;
 use aws_config::imds::credentials::ImdsCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
@@ -188,9 +189,37 @@ async fn from_instance_metadata(what: &str, way: &Way<'_>) -> Result<Credentials
     if let Some(why_not) = why_not_imds(way.context.settings.imds) {
         return Err(Lack::Absent(format!("instance metadata: {why_not}")));
     }
-    let provider = ImdsCredentialsProvider::builder().configure(&way.provider_config()).build();
+    let endpoint = imds_endpoint(way.context).await?;
+    let config = way.provider_config();
+    let client = imds::Client::builder().configure(&config).endpoint(&endpoint).map_err(|error| {
+        Error::new(Code::AwsConfig, format!("the endpoint `{endpoint}` of instance metadata: {error}"))
+    })?;
+    let provider = ImdsCredentialsProvider::builder().configure(&config).imds_client(client.build()).build();
     let asked = ask_sdk(&provider, what, way).await?;
     asked.map_err(|error| Lack::Absent(format!("instance metadata: {}", causes(&error))))
+}
+
+/// Where the instance metadata service is. The SDK would read the configuration files once more for that, and find
+/// them in its own way.
+async fn imds_endpoint(context: &Context<'_>) -> Result<String, Error> {
+    let profiles = profiles::read(context).await?;
+    let profile = profiles.get_profile(&context.aws_files.profile);
+    let setting = |name: &str, key| {
+        variable(name, context.host)
+            .or_else(|| profile.and_then(|profile| profile.get(key)).map(str::to_owned))
+    };
+    if let Some(endpoint) = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint") {
+        return Ok(endpoint);
+    }
+    let mode = setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode");
+    match mode {
+        Some(mode) if mode.eq_ignore_ascii_case("IPv6") => Ok("http://[fd00:ec2::254]".into()),
+        Some(mode) if !mode.eq_ignore_ascii_case("IPv4") => {
+            let cause = format!("the endpoint mode `{mode}` of instance metadata: it must be IPv4 or IPv6");
+            Err(Error::new(Code::AwsConfig, cause))
+        }
+        _ => Ok("http://169.254.169.254".into()),
+    }
 }
 
 /// Asks a source of the SDK's. The inner error is that nothing is there.

@@ -303,6 +303,28 @@ fn instance_metadata_where_it_is_enabled_and_never_through_a_proxy() {
     assert!(proxy.asked().is_empty(), "{:?}", proxy.asked());
 }
 
+#[test]
+fn instance_metadata_where_a_profile_says() {
+    let (aws, files) = (Aws::start(), Files::new());
+    let config = format!("[default]\nec2_metadata_service_endpoint = {}\n", aws.url());
+    let plugin = without_credentials(&aws)
+        .env("ECR_CREDENTIAL_PROVIDER_IMDS", "enabled")
+        .env("AWS_CONFIG_FILE", files.write("config", &config));
+    assert_signed_by_a_temporary_identity(&succeeds(&plugin, &aws)[3]);
+}
+
+#[test]
+fn instance_metadata_in_a_mode_that_does_not_exist() {
+    let aws = Aws::start();
+    let plugin = without_credentials(&aws)
+        .env("ECR_CREDENTIAL_PROVIDER_IMDS", "enabled")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv5");
+    plugin.ask(IMAGE).failed(
+        "ECRP203 the AWS configuration cannot be used: the endpoint mode `IPv5` of instance metadata: it must be IPv4 or \
+         IPv6; [..]",
+    );
+}
+
 /// Nothing anywhere: one line lists what was looked at.
 fn nothing_found(instance_metadata: &str) -> String {
     format!(
