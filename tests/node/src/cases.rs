@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use stand_in::aws::{Fault, StatusCode};
 
 use crate::node::{CACHE, Node, REGISTRY, REPOSITORIES, image};
-use crate::process::run;
+use stand_in::process::run;
 
 type Case = fn(&mut Node) -> Result<()>;
 

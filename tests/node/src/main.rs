@@ -5,7 +5,6 @@
 mod cases;
 mod images;
 mod node;
-mod process;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -19,7 +19,7 @@ use stand_in::http;
 use stand_in::tls::TestCa;
 
 use crate::images::Image;
-use crate::process::{Process, SOON, eventually, read, run, write};
+use stand_in::process::{Process, SOON, eventually, read, run, write};
 
 pub(crate) const REGISTRY: &str = "571600876202.dkr.ecr.eu-central-1.amazonaws.com";
 /// The images of the first user.

@@ -11,6 +11,7 @@ pub mod aws;
 pub mod http;
 pub mod kubelet;
 pub mod link;
+pub mod process;
 pub mod proxy;
 pub mod registry;
 mod server;
