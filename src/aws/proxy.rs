@@ -25,7 +25,6 @@ pub(super) struct Proxies {
 pub(super) struct Proxy {
     variable: &'static str,
     url: String,
-    exceptions: String,
 }
 
 impl Proxies {
@@ -37,12 +36,12 @@ impl Proxies {
         let exceptions = first(&["NO_PROXY", "no_proxy"]).map(|(_, list)| list).unwrap_or_default();
         let proxy = |names: &[&'static str]| {
             let (variable, url) = first(names)?;
-            Some(Proxy { variable, url, exceptions: exceptions.clone() })
+            Some(Proxy { variable, url })
         };
         Self {
             https: proxy(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
             http: proxy(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
-            exceptions: exceptions.clone(),
+            exceptions,
         }
     }
 
@@ -57,9 +56,24 @@ impl Proxies {
     }
 
     fn is_exception(&self, uri: &Uri) -> bool {
-        let any = Matcher::builder().all("http://any.invalid").no(self.exceptions.as_str()).build();
-        any.intercept(uri).is_none()
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let exceptions = self.exceptions.split(',').filter_map(|entry| for_port(entry.trim(), port));
+        let exceptions = exceptions.collect::<Vec<_>>().join(",");
+        Matcher::builder().all("http://any.invalid").no(exceptions).build().intercept(uri).is_none()
     }
+}
+
+/// What an entry of `NO_PROXY` says about hosts at `port`, in the words of the matcher. Go takes two forms that
+/// this does not know, so nodes have them: `host:port`, and `*.suffix`.
+fn for_port(entry: &str, port: u16) -> Option<&str> {
+    let (host, wanted) = match entry.rsplit_once(':') {
+        // More than one colon without brackets is an IPv6 address.
+        Some((host, wanted)) if !host.contains(':') || host.ends_with(']') => (host, wanted.parse().ok()),
+        _ => (entry, None),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let host = if host.starts_with("*.") { &host[1..] } else { host };
+    (wanted.is_none() || wanted == Some(port)).then_some(host)
 }
 
 impl Proxy {
@@ -81,7 +95,7 @@ impl Proxy {
 
     /// For the client. `None` if it cannot use this proxy.
     pub(super) fn config(&self) -> Option<ProxyConfig> {
-        ProxyConfig::all(self.uri()?).ok().map(|config| config.no_proxy(&self.exceptions))
+        ProxyConfig::all(self.uri()?).ok()
     }
 }
 
@@ -137,6 +151,22 @@ mod tests {
             (vec![("HTTPS_PROXY", url), ("NO_PROXY", "*")], ecr, Ok(None)),
             (vec![("HTTPS_PROXY", url), ("no_proxy", "10.0.0.0/8")], "https://10.1.2.3/", Ok(None)),
             (vec![("HTTPS_PROXY", url), ("NO_PROXY", "zonaws.com")], ecr, by("HTTPS_PROXY")),
+            (vec![("HTTPS_PROXY", url), ("NO_PROXY", "*.amazonaws.com")], ecr, Ok(None)),
+            (vec![("HTTPS_PROXY", url), ("NO_PROXY", "a.example, .amazonaws.com:443")], ecr, Ok(None)),
+            (vec![("HTTPS_PROXY", url), ("NO_PROXY", ".amazonaws.com:8443")], ecr, by("HTTPS_PROXY")),
+            (vec![("HTTPS_PROXY", url), ("NO_PROXY", "10.1.2.3:8443")], "https://10.1.2.3:8443/", Ok(None)),
+            (
+                vec![("HTTPS_PROXY", url), ("NO_PROXY", "10.1.2.3:8443")],
+                "https://10.1.2.3/",
+                by("HTTPS_PROXY"),
+            ),
+            (vec![("HTTPS_PROXY", url), ("NO_PROXY", "2001:db8::/32")], "https://[2001:db8::1]/", Ok(None)),
+            (vec![("HTTPS_PROXY", url), ("NO_PROXY", "2001:db8::1")], "https://[2001:db8::1]/", Ok(None)),
+            (
+                vec![("HTTPS_PROXY", url), ("NO_PROXY", "[2001:db8::1]:443")],
+                "https://[2001:db8::1]/",
+                Ok(None),
+            ),
             // What is not used is not judged.
             (
                 vec![("HTTPS_PROXY", url), ("ALL_PROXY", socks), ("HTTP_PROXY", "ftp://x")],
