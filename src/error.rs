@@ -207,6 +207,13 @@ impl Error {
         self
     }
 
+    /// The same error with more at the end of its cause.
+    #[must_use]
+    pub(crate) fn with_detail(mut self, detail: impl fmt::Display) -> Self {
+        self.cause = one_line(&format!("{}: {detail}", self.cause));
+        self
+    }
+
     /// The stable code.
     pub fn code(&self) -> Code {
         self.code

@@ -168,6 +168,14 @@ fn tls_error(error: &rustls::Error, doing: &Doing<'_>) -> Error {
     }
 }
 
+/// What is wrong with the certificate of the server, if that is why there is no connection.
+pub(super) fn refused_certificate(error: &ConnectorError) -> Option<&rustls::CertificateError> {
+    match chain(error).find_map(<dyn StdError>::downcast_ref::<rustls::Error>) {
+        Some(rustls::Error::InvalidCertificate(reason)) => Some(reason),
+        _ => None,
+    }
+}
+
 /// An answer that cannot be decoded: broken off, or not from AWS.
 fn undecodable(error: &(dyn StdError + 'static), raw: &HttpResponse, doing: &Doing<'_>) -> Error {
     if chain(error).any(<dyn StdError>::is::<io::Error>) {

@@ -27,9 +27,10 @@ use aws_smithy_types::date_time::Format;
 use http::Uri;
 use http_body_util::Limited;
 use jiff::Timestamp;
+use rustls::CertificateError;
 
 use super::proxy::{Proxies, Proxy};
-use super::trust;
+use super::{classify, trust};
 use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::log::Log;
@@ -45,11 +46,17 @@ pub(super) struct Transport(Arc<Shared>);
 struct Shared {
     proxies: Proxies,
     trust: trust::Sources,
-    trusted: OnceLock<Result<TlsContext, Error>>,
+    trusted: OnceLock<Result<Trusted, Error>>,
     connectors: Mutex<Vec<(Key, SharedHttpConnector)>>,
     last: Arc<Mutex<Exchange>>,
     watchdog: Watchdog,
     log: Log,
+}
+
+/// The trust store for the client, and for people.
+struct Trusted {
+    context: TlsContext,
+    description: String,
 }
 
 /// The last request that was sent, and what came back.
@@ -61,6 +68,8 @@ pub(super) struct Exchange {
     pub(super) proxy: Option<Proxy>,
     /// Whether the name of the server, or of the proxy, is still being resolved.
     pub(super) is_resolving: bool,
+    /// Whether the connection failed because nobody who is trusted issued the certificate of the server.
+    pub(super) is_issuer_unknown: bool,
     /// The time of the answer by the clock of who answered.
     pub(super) date: Option<Timestamp>,
 }
@@ -130,6 +139,14 @@ impl Transport {
     pub(super) fn last_exchange(&self) -> Exchange {
         lock(&self.0.last).clone()
     }
+
+    /// How many certificates of which source are trusted; nothing before the first connection with TLS.
+    pub(super) fn description_of_trusted(&self) -> &str {
+        match self.0.trusted.get() {
+            Some(Ok(trusted)) => &trusted.description,
+            _ => "",
+        }
+    }
 }
 
 impl HttpClient for Transport {
@@ -168,7 +185,7 @@ impl HttpConnector for Dispatcher {
         // No path and no query: they may be a secret, as in the container credentials of ECS.
         let what = format!("{} to `{}`", request.method(), lock(&shared.last).endpoint);
         HttpConnectorFuture::new(async move {
-            let response = connector.call(request).await?;
+            let response = connector.call(request).await.map_err(|error| shared.judged(error))?;
             shared.log.debug(|| format!("{what} is answered with status {}", response.status().as_u16()));
             lock(&shared.last).date = date_of(&response);
             Ok(response.map(|body| SdkBody::from_body_1_x(Limited::new(body, LARGEST_BODY))))
@@ -208,7 +225,7 @@ impl Dispatcher {
     fn connect(&self, key: &Key) -> Result<SharedHttpConnector, Error> {
         let tls = match key.route {
             Route::LocalPlain => trusting(TrustStore::empty())?,
-            Route::LocalTls | Route::Far => self.shared.trusted()?,
+            Route::LocalTls | Route::Far => self.shared.trusted()?.context.clone(),
         };
         let proxy = key.proxy.as_ref().and_then(Proxy::config).unwrap_or_else(ProxyConfig::disabled);
         let mut builder = Connector::builder().connector_settings(self.settings.clone()).proxy_config(proxy);
@@ -246,9 +263,22 @@ impl ResolveDns for Resolver {
 }
 
 impl Shared {
+    /// Keeps the client from trying again where the server would only show the same certificate.
+    fn judged(&self, error: ConnectorError) -> ConnectorError {
+        let Some(reason) = classify::refused_certificate(&error) else { return error };
+        // A bad signature is that of an issuer with the name of one that is trusted, and another key.
+        lock(&self.last).is_issuer_unknown =
+            matches!(reason, CertificateError::UnknownIssuer | CertificateError::BadSignature);
+        ConnectorError::user(Box::new(error))
+    }
+
     /// The trust store, read at the first need and then kept.
-    fn trusted(&self) -> Result<TlsContext, Error> {
-        self.trusted.get_or_init(|| trusting(self.trust.load(&self.watchdog, self.log)?)).clone()
+    fn trusted(&self) -> Result<&Trusted, Error> {
+        let load = || {
+            let trust::Trusted { store, description } = self.trust.load(&self.watchdog, self.log)?;
+            Ok(Trusted { context: trusting(store)?, description })
+        };
+        self.trusted.get_or_init(load).as_ref().map_err(Clone::clone)
     }
 }
 

@@ -15,6 +15,7 @@
 //! | `http` | connections: which way, with TLS or without, the size of an answer |
 //! | `proxy` | which proxy a request goes through |
 //! | `trust` | the certificates that TLS trusts |
+//! | `issuer` | who issued the certificate of a server that is not trusted |
 //! | `budget` | how long all of it may take |
 //! | `classify` | from an error of the SDK to one of ours, without secrets |
 
@@ -24,6 +25,7 @@ mod classify;
 mod ecr;
 mod http;
 mod identity;
+mod issuer;
 mod process;
 mod profiles;
 mod proxy;
@@ -63,9 +65,12 @@ pub(crate) fn issue_token(
     let transport = http::Transport::new(context);
     let way = Way { region: registry.region(), budget, transport: &transport, context };
     let issue = async {
-        let identity = identity::resolve(&way).await?;
-        let token = ecr::ask(registry, identity.credentials, &way).await?;
-        Ok(Issued { token, identity: identity.name })
+        match issue_by(&way, registry).await {
+            Err(error) if transport.last_exchange().is_issuer_unknown => {
+                Err(issuer::named(error, &transport, context.deadline.remaining() / 2).await)
+            }
+            outcome => outcome,
+        }
     };
     let outcome = runtime.block_on(async {
         let Some(limit) = budget.gives_up_after else { return issue.await };
@@ -78,4 +83,10 @@ pub(crate) fn issue_token(
     // ten seconds after an attempt has given up on it.
     runtime.shutdown_background();
     outcome
+}
+
+async fn issue_by(way: &Way<'_>, registry: &Registry) -> Result<Issued, Error> {
+    let identity = identity::resolve(way).await?;
+    let token = ecr::ask(registry, identity.credentials, way).await?;
+    Ok(Issued { token, identity: identity.name })
 }

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fmt;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::error::{Code, Error};
@@ -91,6 +91,13 @@ impl Proxy {
     fn uri(&self) -> Option<Uri> {
         let url = if self.url.contains("://") { self.url.clone() } else { format!("http://{}", self.url) };
         url.parse().ok()
+    }
+
+    /// Where it is, and what it wants to see before it connects to `uri`; nothing if it is reached by TLS.
+    pub(super) fn address_and_authorization(&self, uri: &Uri) -> Option<(Uri, Option<HeaderValue>)> {
+        let intercept = Matcher::builder().all(self.uri()?.to_string()).build().intercept(uri)?;
+        let address = intercept.uri().clone();
+        (address.scheme_str() != Some("https")).then(|| (address, intercept.basic_auth().cloned()))
     }
 
     /// For the client. `None` if it cannot use this proxy.

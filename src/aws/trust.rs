@@ -1,5 +1,5 @@
-//! The certificates that TLS trusts: the node's own store, or `SSL_CERT_FILE` and `SSL_CERT_DIR` in its place,
-//! and `AWS_CA_BUNDLE` in addition.
+//! The certificates that TLS trusts: the node's own store, and in addition what `AWS_CA_BUNDLE`,
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 
 use std::path::{Path, PathBuf};
 
@@ -9,85 +9,145 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls_native_certs::{load_certs_from_paths, load_native_certs};
+use rustls_native_certs::load_certs_from_paths;
 
 use crate::context::Context;
 use crate::error::{Code, Error};
-use crate::host;
+use crate::host::{self, FileError};
 use crate::log::Log;
 use crate::watchdog::Watchdog;
 
-/// Where certificates come from.
+/// Where the distributions keep all CA certificates in one file.
+const FILES_OF_NODES: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt", // Debian, Ubuntu, Arch, Flatcar
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // RHEL, Fedora, Amazon Linux
+    "/etc/pki/tls/certs/ca-bundle.crt",   // RHEL 6
+    "/etc/ssl/ca-bundle.pem",             // SUSE
+    "/etc/ssl/cert.pem",                  // Alpine
+    "/etc/pki/tls/cacert.pem",            // OpenELEC
+];
+/// Where they keep the same ones in a file each.
+const DIRECTORIES_OF_NODES: [&str; 2] = ["/etc/ssl/certs", "/etc/pki/tls/certs"];
+
+/// Where certificates come from, besides the node's own store.
 #[derive(Debug)]
-pub(super) struct Sources {
-    bundle: Option<PathBuf>,
-    /// Whether the environment names what takes the place of the node's store.
-    is_store_replaced: bool,
+pub(super) struct Sources(Vec<Source>);
+
+/// A file or directory, and the setting that names it.
+#[derive(Debug)]
+struct Source {
+    setting: &'static str,
+    path: PathBuf,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A file that is named for us, so it must be readable and hold a usable certificate.
+    Bundle,
+    /// A file that is named for every program that uses TLS; one that is not there is no error for them either.
+    File,
+    /// The same as a directory.
+    Directory,
+}
+
+/// What is trusted.
+pub(super) struct Trusted {
+    pub(super) store: TrustStore,
+    /// How many certificates of which source, for who has to find out why one is missing.
+    pub(super) description: String,
 }
 
 impl Sources {
     pub(super) fn of(context: &Context<'_>) -> Self {
-        let replaced = |variable| context.host.variable(variable).is_some();
-        Self {
-            bundle: context.settings.ca_bundle.clone(),
-            is_store_replaced: replaced("SSL_CERT_FILE") || replaced("SSL_CERT_DIR"),
-        }
+        let bundle =
+            context.settings.ca_bundle.iter().map(|path| Source::new("AWS_CA_BUNDLE", path, Kind::Bundle));
+        let file = context.host.variable("SSL_CERT_FILE").into_iter();
+        let file = file.map(|path| Source::new("SSL_CERT_FILE", path, Kind::File));
+        let directories = context.host.variable("SSL_CERT_DIR").into_iter().flat_map(std::env::split_paths);
+        let directories = directories.map(|path| Source::new("SSL_CERT_DIR", path, Kind::Directory));
+        Self(bundle.chain(file).chain(directories).collect())
     }
 
-    /// Reads all certificates. One in the node's store that cannot be used is left out, as every TLS library
-    /// does; `AWS_CA_BUNDLE` was named on purpose, so it must be readable and hold a usable certificate.
-    pub(super) fn load(&self, watchdog: &Watchdog, log: Log) -> Result<TrustStore, Error> {
-        let mut pem = String::new();
+    /// Reads all certificates. One that cannot be used is left out, as every TLS library does.
+    pub(super) fn load(&self, watchdog: &Watchdog, log: Log) -> Result<Trusted, Error> {
+        let mut pool = Pool::default();
         watchdog.enter("reading the CA certificates of the node");
-        let store = self.store()?;
-        log.debug(|| format!("{} CA certificates of the node", store.len()));
-        append_pem(&mut pem, &store);
-        if let Some(path) = &self.bundle {
-            watchdog.enter(format!("reading `{}` (`AWS_CA_BUNDLE`)", path.display()));
-            let bundle = read_bundle(path)?;
-            log.debug(|| format!("{} CA certificates in `{}`", bundle.len(), path.display()));
-            append_pem(&mut pem, &bundle);
-        } else if store.is_empty() {
-            let cause = "there are none on this node, and `AWS_CA_BUNDLE` is not set";
+        read_store_of_node(&mut pool);
+        for source in &self.0 {
+            if pool.has_read(&source.path) {
+                continue;
+            }
+            watchdog.enter(format!("reading `{}` (`{}`)", source.path.display(), source.setting));
+            pool.add(&source.path, Some(source.setting), source.read(log)?);
+        }
+        let description = pool.description();
+        log.debug(|| format!("CA certificates: {description}"));
+        if pool.pem.is_empty() {
+            let cause = match description.as_str() {
+                "" => "there are none on this node, and `AWS_CA_BUNDLE` is not set".to_owned(),
+                description => format!("there are none on this node: {description}"),
+            };
             return Err(Error::new(Code::CaCertificates, cause)
                 .with_remedy("install the package ca-certificates, or name a bundle in `AWS_CA_BUNDLE`"));
         }
-        Ok(TrustStore::empty().with_pem_certificate(pem))
-    }
-
-    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` if they are set, otherwise the first bundle file that is where one
-    /// of the distributions puts it. The directory of single certificates, which holds the same ones, is read
-    /// only where there is no bundle: it costs more than the call to AWS.
-    fn store(&self) -> Result<Vec<CertificateDer<'static>>, Error> {
-        if self.is_store_replaced {
-            let found = load_native_certs();
-            let certificates = usable(found.certs);
-            return match found.errors.first() {
-                Some(error) if certificates.is_empty() => {
-                    let cause = format!("`SSL_CERT_FILE` or `SSL_CERT_DIR`: {error}");
-                    Err(Error::new(Code::CaCertificates, cause))
-                }
-                _ => Ok(certificates),
-            };
-        }
-        let places = openssl_probe::probe();
-        Ok(usable(match places.cert_file {
-            Some(file) => load_certs_from_paths(Some(&file), None).certs,
-            None => {
-                places.cert_dir.iter().flat_map(|dir| load_certs_from_paths(None, Some(dir)).certs).collect()
-            }
-        }))
+        Ok(Trusted { store: TrustStore::empty().with_pem_certificate(pool.pem), description })
     }
 }
 
-fn read_bundle(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let refused = |cause: String| Error::new(Code::CaCertificates, format!("`AWS_CA_BUNDLE`: {cause}"));
-    let bytes = host::read_file(path).map_err(|error| refused(error.to_string()))?;
-    let bundle = usable(CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok).collect());
-    if bundle.is_empty() {
-        return Err(refused(format!("`{}` holds no usable PEM certificate", path.display())));
+/// The first file of certificates that there is. The directories of single certificates, which hold the same
+/// ones, are read only where there is none: that costs more than the call to AWS.
+fn read_store_of_node(pool: &mut Pool) {
+    for file in FILES_OF_NODES.map(Path::new) {
+        let certificates = read_file(file).unwrap_or_default();
+        if !certificates.is_empty() {
+            return pool.add(file, None, certificates);
+        }
     }
-    Ok(bundle)
+    for directory in DIRECTORIES_OF_NODES.map(Path::new) {
+        let certificates = read_directory(directory);
+        if !certificates.is_empty() {
+            pool.add(directory, None, certificates);
+        }
+    }
+}
+
+impl Source {
+    fn new(setting: &'static str, path: impl Into<PathBuf>, kind: Kind) -> Self {
+        Self { setting, path: path.into(), kind }
+    }
+
+    fn read(&self, log: Log) -> Result<Vec<CertificateDer<'static>>, Error> {
+        let refused =
+            |cause: String| Err(Error::new(Code::CaCertificates, format!("`{}`: {cause}", self.setting)));
+        match (self.kind, read_file_or_directory(&self.path, self.kind)) {
+            (Kind::Bundle, Ok(certificates)) if certificates.is_empty() => {
+                refused(format!("`{}` holds no usable PEM certificate", self.path.display()))
+            }
+            (_, Ok(certificates)) => Ok(certificates),
+            (Kind::Bundle, Err(error)) => refused(error.to_string()),
+            (Kind::File | Kind::Directory, Err(error)) => {
+                log.debug(|| format!("`{}`: {error}", self.setting));
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+fn read_file_or_directory(path: &Path, kind: Kind) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    match kind {
+        Kind::Bundle | Kind::File => read_file(path),
+        Kind::Directory => Ok(read_directory(path)),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let bytes = host::read_file(path)?;
+    Ok(usable(CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok).collect()))
+}
+
+fn read_directory(path: &Path) -> Vec<CertificateDer<'static>> {
+    usable(load_certs_from_paths(None, Some(path)).certs)
 }
 
 /// The client that gets them panics on a certificate that it cannot use, so those are left out here, by the
@@ -98,11 +158,32 @@ fn usable(mut certificates: Vec<CertificateDer<'static>>) -> Vec<CertificateDer<
     certificates
 }
 
-/// The client takes PEM text and nothing else.
-fn append_pem(pem: &mut String, certificates: &[CertificateDer<'_>]) {
-    for certificate in certificates {
-        pem.push_str("-----BEGIN CERTIFICATE-----\n");
-        STANDARD.encode_string(certificate, pem);
-        pem.push_str("\n-----END CERTIFICATE-----\n");
+/// All certificates, as PEM text because the client takes nothing else, and where they are from.
+#[derive(Default)]
+struct Pool {
+    pem: String,
+    read: Vec<(PathBuf, Option<&'static str>, usize)>,
+}
+
+impl Pool {
+    fn has_read(&self, path: &Path) -> bool {
+        self.read.iter().any(|(read, ..)| read == path)
+    }
+
+    fn add(&mut self, path: &Path, setting: Option<&'static str>, certificates: Vec<CertificateDer<'_>>) {
+        self.read.push((path.to_owned(), setting, certificates.len()));
+        for certificate in certificates {
+            self.pem.push_str("-----BEGIN CERTIFICATE-----\n");
+            STANDARD.encode_string(certificate, &mut self.pem);
+            self.pem.push_str("\n-----END CERTIFICATE-----\n");
+        }
+    }
+
+    fn description(&self) -> String {
+        let sources = self.read.iter().map(|(path, setting, count)| {
+            let setting = setting.map(|setting| format!(" (`{setting}`)")).unwrap_or_default();
+            format!("{count} of `{}`{setting}", path.display())
+        });
+        sources.collect::<Vec<_>>().join(", ")
     }
 }

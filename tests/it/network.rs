@@ -50,8 +50,9 @@ fn the_bundle_is_trusted_in_addition_to_the_store_of_the_node() {
     let tls = Tls::new();
     let plugin = Plugin::with_key(&tls.aws);
     plugin.ask(IMAGE).masking(&tls.aws.address(), "AWS").failed(&format!(
-        "ECRP505 the TLS connection cannot be trusted: {DOING} `AWS`: invalid peer certificate: UnknownIssuer; if a \
-         proxy inspects TLS here, name its CA certificate in `AWS_CA_BUNDLE`"
+        "ECRP505 the TLS connection cannot be trusted: {DOING} `AWS`: invalid peer certificate: UnknownIssuer: issued by \
+         `CN=ecr-credential-provider test CA`, while trusted are [..] of `[..]`; if a proxy inspects TLS here, name its \
+         CA certificate in `AWS_CA_BUNDLE`"
     ));
     let (pem, other) = (tls.ca.pem(), TestCa::new().pem());
     let unusable = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -63,28 +64,54 @@ fn the_bundle_is_trusted_in_addition_to_the_store_of_the_node() {
     }
 }
 
+/// Each of them may hold the one that counts, whatever is in the others.
 #[test]
-fn the_store_of_the_node_can_be_replaced() {
+fn all_sources_of_certificates_add_up() {
     let tls = Tls::new();
     let file = tls.file(&tls.ca.pem());
     let folder = tls.folder.path().display().to_string();
-    let good = "/etc/ssl/certs".to_owned();
+    let other = tls.folder.path().join("other.pem");
+    fs::write(&other, TestCa::new().pem()).expect("written");
+    let other = other.display().to_string();
+    let (nowhere, folders) = ("/nonexistent/ca.pem".to_owned(), format!("/nonexistent:{folder}"));
     for variables in [
         vec![("SSL_CERT_FILE", file.clone())],
         vec![("SSL_CERT_DIR", folder.clone())],
-        vec![("SSL_CERT_DIR", folder), ("SSL_CERT_FILE", "/nonexistent".to_owned())],
-        vec![("SSL_CERT_DIR", good), ("SSL_CERT_FILE", file)],
+        vec![("SSL_CERT_DIR", folders), ("SSL_CERT_FILE", nowhere)],
+        vec![("SSL_CERT_DIR", "/etc/ssl/certs".to_owned()), ("SSL_CERT_FILE", file.clone())],
+        vec![("AWS_CA_BUNDLE", other.clone()), ("SSL_CERT_FILE", file.clone())],
+        vec![("AWS_CA_BUNDLE", other.clone()), ("SSL_CERT_DIR", folder)],
+        vec![("AWS_CA_BUNDLE", file.clone()), ("SSL_CERT_FILE", other)],
+        vec![("AWS_CA_BUNDLE", file.clone()), ("SSL_CERT_FILE", file)],
     ] {
         let plugin = Plugin::with_key(&tls.aws);
         let plugin = variables.into_iter().fold(plugin, |plugin, (name, value)| plugin.env(name, value));
         plugin.ask(IMAGE).answered(ApiVersion::V1, HOST, "6h0m0s");
     }
-    let plugin = Plugin::with_key(&tls.aws).env("SSL_CERT_FILE", "/nonexistent/ca.pem");
-    plugin.ask(IMAGE).masking(&tls.aws.address(), "AWS").failed(&format!(
-        "ECRP202 the CA certificates cannot be used: {DOING} `AWS`: `SSL_CERT_FILE` or `SSL_CERT_DIR`: failed to \
-         read PEM from file: No such file or directory (os error 2) at '/nonexistent/ca.pem'; make the variable or file \
-         that is named a readable file of PEM certificates"
+}
+
+/// Who wonders why a certificate is missing sees what was read, and what was not there.
+#[test]
+fn an_issuer_that_is_not_trusted_is_named_with_those_that_are() {
+    let tls = Tls::new();
+    let proxy = Proxy::start(tls.aws.address(), Manner::Password("node:canary-proxy-password"));
+    // Of the same name, as the new one after the old one was lost.
+    let other = TestCa::new();
+    let plugin = tls
+        .plugin(&proxy)
+        .env("HTTPS_PROXY", format!("http://node:canary-proxy-password@{}", proxy.authority()))
+        .env("AWS_CA_BUNDLE", tls.file(&format!("{0}{0}", other.pem())))
+        .env("SSL_CERT_FILE", "/nonexistent/ca.pem");
+    let outcome = plugin.ask(IMAGE).masking(&proxy.authority(), "PROXY");
+    outcome.masking(&tls.folder.path().display(), "FOLDER").failed(&format!(
+        "ECRP505 the TLS connection cannot be trusted: {DOING} `{API}` through the proxy of `HTTPS_PROXY` (`PROXY`): \
+         invalid peer certificate: BadSignature: issued by `CN=ecr-credential-provider test CA`, while trusted are [..]2 \
+         of `FOLDER/ca.pem` (`AWS_CA_BUNDLE`), 0 of `/nonexistent/ca.pem` (`SSL_CERT_FILE`); if a proxy inspects TLS \
+         here, name its CA certificate in `AWS_CA_BUNDLE`"
     ));
+    let asked = format!("CONNECT {API}:443 HTTP/1.1");
+    assert_eq!(proxy.asked(), [asked.clone(), asked], "once for the call, and once for the certificates");
+    assert!(tls.aws.seen().is_empty());
 }
 
 #[test]

@@ -1,0 +1,221 @@
+//! Who vouches for a server that is not trusted.
+//!
+//! The error of a handshake does not say it, and the SDK's client lets nobody see the certificates. So the
+//! server is asked for them once more, the same way. The verifier here keeps them and refuses always, so
+//! nothing is ever sent over a connection that nobody has checked.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use der::asn1::{AnyRef, ObjectIdentifier, SetOfVec};
+use der::{Reader, Sequence, SliceReader, ValueOrd};
+use http::{HeaderValue, Uri};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
+use webpki::EndEntityCert;
+
+use super::http::Transport;
+use super::proxy::Proxy;
+use crate::error::Error;
+
+/// The longest answer of a proxy to `CONNECT` that is read.
+const LONGEST_HEAD: u64 = 1 << 14;
+
+/// Adds to `error`, of a server that the transport was connected to last, who issued its certificate and who
+/// could have. Leaves it as it is if that cannot be found out within `limit`.
+pub(super) async fn named(error: Error, transport: &Transport, limit: Duration) -> Error {
+    let last = transport.last_exchange();
+    // In a thread of its own, which nobody waits for once the limit is over.
+    let look = tokio::task::spawn_blocking(move || chain_of(&last.endpoint, last.proxy.as_ref()));
+    let chain = tokio::time::timeout(limit, look).await;
+    match chain.ok().and_then(|chain| last_issuer(&chain.ok()??)) {
+        Some(issuer) => {
+            let trusted = transport.description_of_trusted();
+            error.with_detail(format!("issued by `{issuer}`, while trusted are {trusted}"))
+        }
+        None => error,
+    }
+}
+
+/// The certificates that the server at `endpoint` shows, its own first.
+fn chain_of(endpoint: &str, proxy: Option<&Proxy>) -> Option<Vec<CertificateDer<'static>>> {
+    let uri: Uri = format!("https://{endpoint}/").parse().ok()?;
+    let (host, port) = (uri.host()?, uri.port_u16().unwrap_or(443));
+    let mut stream = match proxy {
+        None => connect(&uri, 443)?,
+        Some(proxy) => {
+            let (address, authorization) = proxy.address_and_authorization(&uri)?;
+            let mut stream = connect(&address, 80)?;
+            open_tunnel(&mut stream, &format!("{host}:{port}"), authorization.as_ref())?;
+            stream
+        }
+    };
+    let witness = Arc::new(Witness::new());
+    let config = ClientConfig::builder_with_provider(witness.crypto.clone())
+        .with_safe_default_protocol_versions()
+        .ok()?
+        .dangerous()
+        .with_custom_certificate_verifier(witness.clone())
+        .with_no_client_auth();
+    let name = ServerName::try_from(without_brackets(host)).ok()?.to_owned();
+    let mut connection = ClientConnection::new(Arc::new(config), name).ok()?;
+    // It fails always; what counts is what the witness has seen.
+    let _ = connection.complete_io(&mut stream);
+    witness.chain.get().cloned()
+}
+
+fn connect(uri: &Uri, default_port: u16) -> Option<TcpStream> {
+    TcpStream::connect((without_brackets(uri.host()?), uri.port_u16().unwrap_or(default_port))).ok()
+}
+
+/// `TcpStream` and `ServerName` want the address of `[::1]` without them.
+fn without_brackets(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+fn open_tunnel(stream: &mut TcpStream, to: &str, authorization: Option<&HeaderValue>) -> Option<()> {
+    let mut request = format!("CONNECT {to} HTTP/1.1\r\nhost: {to}\r\n").into_bytes();
+    if let Some(authorization) = authorization {
+        request.extend_from_slice(b"proxy-authorization: ");
+        request.extend_from_slice(authorization.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    stream.write_all(&request).ok()?;
+    // The server says nothing before TLS has begun, so the buffer takes nothing away but the head.
+    let mut lines = BufReader::new(stream.take(LONGEST_HEAD)).lines();
+    let status = lines.next()?.ok()?;
+    while !lines.next()?.ok()?.is_empty() {}
+    status.split(' ').nth(1)?.starts_with('2').then_some(())
+}
+
+/// The issuer that the last certificate of the chain names: the one that would have to be trusted.
+fn last_issuer(chain: &[CertificateDer<'_>]) -> Option<String> {
+    let chain: Vec<_> = chain.iter().filter_map(|der| EndEntityCert::try_from(der).ok()).collect();
+    let mut last = chain.first()?;
+    // At most once each, as they may vouch for each other in a circle.
+    for _ in &chain {
+        match chain.iter().find(|above| above.subject() == last.issuer()) {
+            Some(above) => last = above,
+            None => break,
+        }
+    }
+    text_of(last.issuer())
+}
+
+/// One part of a name, such as the country.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Sequence, ValueOrd)]
+struct Attribute<'a> {
+    kind: ObjectIdentifier,
+    value: AnyRef<'a>,
+}
+
+/// Those that issuers have. Others are written by number.
+const KINDS: [(&str, &str); 7] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+];
+
+/// A name for people, the most specific part first: `CN=Corp Root CA, O=Corp`.
+fn text_of(name: &[u8]) -> Option<String> {
+    let mut reader = SliceReader::new(name).ok()?;
+    let mut parts = Vec::new();
+    while !reader.is_finished() {
+        let attributes: SetOfVec<Attribute<'_>> = reader.decode().ok()?;
+        for Attribute { kind, value } in attributes.iter() {
+            let kind = kind.to_string();
+            let known = KINDS.iter().find(|(number, _)| *number == kind);
+            let label = known.map_or(kind.as_str(), |(_, label)| label);
+            parts.push(format!("{label}={}", String::from_utf8_lossy(value.value())));
+        }
+    }
+    parts.reverse();
+    Some(parts.join(", "))
+}
+
+/// Sees certificates and trusts none.
+#[derive(Debug)]
+struct Witness {
+    crypto: Arc<CryptoProvider>,
+    chain: OnceLock<Vec<CertificateDer<'static>>>,
+}
+
+impl Witness {
+    fn new() -> Self {
+        Self { crypto: Arc::new(ring::default_provider()), chain: OnceLock::new() }
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let chain = std::iter::once(end_entity).chain(intermediates);
+        let _ = self.chain.set(chain.map(|certificate| certificate.clone().into_owned()).collect());
+        Err(CertificateError::UnknownIssuer.into())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(CertificateError::UnknownIssuer.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(CertificateError::UnknownIssuer.into())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.crypto.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(kind: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
+        let tlv =
+            |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).expect("short")], content].concat();
+        tlv(0x31, &tlv(0x30, &[tlv(0x06, kind), tlv(tag, value)].concat()))
+    }
+
+    #[test]
+    fn a_name_is_written_for_people() {
+        let country = attribute(&[0x55, 4, 6], 0x13, b"NL");
+        let organization = attribute(&[0x55, 4, 10], 0x0c, "Bücher".as_bytes());
+        let common_name = attribute(&[0x55, 4, 3], 0x0c, b"Corp Root CA");
+        let odd = attribute(&[0x55, 4, 5], 0x13, b"7");
+        let rows = [
+            ([country.clone(), organization, common_name].concat(), Some("CN=Corp Root CA, O=Bücher, C=NL")),
+            ([country.clone(), odd].concat(), Some("2.5.4.5=7, C=NL")),
+            (country[..country.len() - 1].to_vec(), None),
+            (vec![], Some("")),
+        ];
+        for (name, text) in rows {
+            assert_eq!(text_of(&name).as_deref(), text, "{name:?}");
+        }
+    }
+}
