@@ -176,6 +176,12 @@ pub(super) fn refused_certificate(error: &ConnectorError) -> Option<&rustls::Cer
     }
 }
 
+/// Whether the proxy wants another user or password.
+pub(super) fn is_unknown_to_proxy(error: &ConnectorError) -> bool {
+    // hyper-util's own words, as its type is private.
+    chain(error).any(|cause| cause.to_string() == "tunnel error: proxy authorization required")
+}
+
 /// An answer that cannot be decoded: broken off, or not from AWS.
 fn undecodable(error: &(dyn StdError + 'static), raw: &HttpResponse, doing: &Doing<'_>) -> Error {
     if chain(error).any(<dyn StdError>::is::<io::Error>) {
@@ -187,7 +193,9 @@ fn undecodable(error: &(dyn StdError + 'static), raw: &HttpResponse, doing: &Doi
 fn not_aws(raw: &HttpResponse, doing: &Doing<'_>) -> Error {
     let content_type = raw.headers().get("content-type").unwrap_or("none");
     let status = raw.status().as_u16();
-    doing.failed(Code::NotAws, format!("status {status}, content type `{content_type}`"))
+    // Without TLS the proxy has no tunnel to refuse, and answers in the place of AWS.
+    let code = if status == 407 { Code::ProxyFailed } else { Code::NotAws };
+    doing.failed(code, format!("status {status}, content type `{content_type}`"))
 }
 
 fn service_error(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: &Doing<'_>) -> Error {

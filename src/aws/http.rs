@@ -263,12 +263,16 @@ impl ResolveDns for Resolver {
 }
 
 impl Shared {
-    /// Keeps the client from trying again where the server would only show the same certificate.
+    /// Keeps the client from trying again where it would only meet the same: the same certificate, or a proxy
+    /// that counts wrong passwords.
     fn judged(&self, error: ConnectorError) -> ConnectorError {
-        let Some(reason) = classify::refused_certificate(&error) else { return error };
+        let certificate = classify::refused_certificate(&error);
+        if certificate.is_none() && !classify::is_unknown_to_proxy(&error) {
+            return error;
+        }
         // A bad signature is that of an issuer with the name of one that is trusted, and another key.
         lock(&self.last).is_issuer_unknown =
-            matches!(reason, CertificateError::UnknownIssuer | CertificateError::BadSignature);
+            matches!(certificate, Some(CertificateError::UnknownIssuer | CertificateError::BadSignature));
         ConnectorError::user(Box::new(error))
     }
 

@@ -178,6 +178,7 @@ fn a_proxy_may_want_user_and_password() {
 
     let refused = tls.plugin(&proxy).ask(IMAGE).masking(&proxy.authority(), "PROXY");
     refused.failed(&proxy_failure("tunnel error: proxy authorization required"));
+    assert_eq!(proxy.asked().len(), 2, "once each: companies lock users out after some wrong passwords");
 }
 
 fn proxy_failure(cause: &str) -> String {
