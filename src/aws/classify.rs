@@ -248,13 +248,15 @@ fn service_error(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: &
 
 /// The texts of an error and its causes, outermost first, without repetitions and without the generic ones.
 pub(super) fn causes(error: &(dyn StdError + 'static)) -> String {
-    const GENERIC: [&str; 6] = [
+    const GENERIC: [&str; 7] = [
         "dispatch failure",
         "service error",
         "failed to construct request",
         "io error",
         "an error occurred while loading credentials",
         "the credentials provider was not properly configured",
+        // It was, and did not find any.
+        "the credential provider was not enabled",
     ];
     let mut texts: Vec<String> = Vec::new();
     for cause in chain(error) {
