@@ -114,6 +114,11 @@ impl Aws {
         Self::serve(ANY_PORT, None)
     }
 
+    /// The same at an address of one's choice.
+    pub fn start_at(address: SocketAddr) -> Self {
+        Self::serve(address, None)
+    }
+
     /// Starts AWS over TLS, under any name, with certificates of `ca`.
     pub fn start_tls(ca: &TestCa) -> Self {
         Self::serve(ANY_PORT, Some(ca))
