@@ -196,7 +196,7 @@ fn ipv6_only() -> Result<()> {
     add_names(&[("192.0.2.1", API)])?;
     let outcome = plugin.env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "5s").ask(REGISTRY)?;
     outcome
-        .failed(&format!("ECRP502 cannot connect: {DOING} `{API}`: Network is unreachable (os error 101); …"))
+        .failed(&format!("ECRP502 cannot connect: {DOING} `{API}`: Network …unreachable (os error 101); …"))
 }
 
 fn dead_resolver() -> Result<()> {
