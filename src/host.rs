@@ -158,6 +158,13 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FileError> {
     std::fs::read(path).map_err(|source| FileError { path: path.to_owned(), source })
 }
 
+/// The names in a directory, in no order.
+pub(crate) fn list_directory(path: &Path) -> Result<Vec<OsString>, FileError> {
+    let names =
+        std::fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
+    names.map_err(|source| FileError { path: path.to_owned(), source })
+}
+
 /// Ends the process from a place that cannot return to `main`.
 #[expect(clippy::exit, reason = "a panic hook and a watching thread cannot return")]
 pub(crate) fn exit_with_failure() -> ! {

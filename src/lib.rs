@@ -14,6 +14,7 @@
 //! | layer | modules | may use |
 //! |---|---|---|
 //! | edge | `host`, `watchdog`, [`role`], `kubelet`, `cli`, `cache_command` | the process |
+//! | edge, reading only | [`node`] | the files of the kubelet, by way of `host` |
 //! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws` | files in the directory of `cache`; the network, through the AWS SDK, and the `credential_process` in `aws` |
 //! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`secret`], [`error`] | their arguments |
 
@@ -32,6 +33,7 @@ mod host;
 pub mod image;
 mod kubelet;
 mod log;
+pub mod node;
 pub mod partition;
 pub mod pattern;
 pub mod protocol;

@@ -1,0 +1,152 @@
+//! The kubelet of this node, and whether and how it would ask us for an image.
+//!
+//! For people who want to know why a pull has no password, before or instead of reading the kubelet's journal.
+//! It reads files and changes none; `root` is `/`, and a made-up folder in tests. [`inspect`] walks the whole
+//! way; the modules below are its steps:
+//!
+//! ```text
+//! kubelet ─▶ flags (or configured) ─▶ config ─▶ pattern of a provider ─▶ binary
+//! ```
+//!
+//! What it cannot see: flags that k3s was given, because k3s hides them, and a kubelet in a container of its own
+//! whose paths are not those of this file system.
+
+pub mod binary;
+pub mod config;
+pub mod configured;
+pub mod finding;
+pub mod flags;
+pub mod kubelet;
+
+use std::path::{Path, PathBuf};
+
+use crate::image::ImageReference;
+use crate::pattern::{self, Pattern};
+use config::{Config, Provider};
+use configured::Configured;
+use finding::{Finding, Origin};
+use flags::Flags;
+
+/// Everything from the process table to the file that would run for `image`, in that order. It ends at the first
+/// step without which the next makes no sense. `this_program` is a path of the file that runs now.
+pub fn inspect(root: &Path, image: &ImageReference, this_program: &Path) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let Some(flags) = find_flags(root, &mut findings) else { return findings };
+    let Some((config, bin_dir)) = both(flags, &mut findings) else { return findings };
+    let config = match config::read(root, &config) {
+        Ok(config) => config,
+        Err(error) => {
+            findings.push(Finding::ConfigRefused(error));
+            return findings;
+        }
+    };
+    let Config { files, is_directory, providers } = config;
+    findings.push(Finding::Config { files, is_directory, providers: providers.len() });
+    let asked = find_providers(&providers, image, &mut findings);
+    findings.extend(asked.into_iter().map(|name| {
+        let binary = binary::look(root, &bin_dir, name, this_program);
+        Finding::Binary { path: bin_dir.join(name), binary }
+    }));
+    findings
+}
+
+fn find_flags(root: &Path, findings: &mut Vec<Finding>) -> Option<Flags> {
+    let mut kubelets = kubelet::running(root);
+    let others = kubelets.len().saturating_sub(1);
+    let running = (!kubelets.is_empty()).then(|| kubelets.remove(0));
+    let program = running.as_ref().map(|kubelet| kubelet.program);
+    let Some(kubelet) = running else {
+        findings.push(Finding::NoKubelet);
+        return find_configured_flags(root, program, findings);
+    };
+    findings.push(Finding::Kubelet { pid: kubelet.pid, program: kubelet.program, others });
+    findings.push(Finding::Proxy(kubelet.proxy_variables));
+    if kubelet.flags.are_absent() {
+        return find_configured_flags(root, program, findings);
+    }
+    findings.push(Finding::Flags { flags: kubelet.flags.clone(), origin: Origin::Process(kubelet.pid) });
+    Some(kubelet.flags)
+}
+
+/// Those of a service that runs already take effect when it starts again, which [`Origin::Files`] says.
+fn find_configured_flags(
+    root: &Path,
+    program: Option<kubelet::Program>,
+    findings: &mut Vec<Finding>,
+) -> Option<Flags> {
+    let Configured { flags, places, erased } = configured::find(root, program);
+    findings.extend(erased.into_iter().map(Finding::ErasedDropIn));
+    if flags.are_absent() {
+        findings.push(Finding::NoFlags(program));
+        return None;
+    }
+    let restart = program == Some(kubelet::Program::Kubelet);
+    findings.push(Finding::Flags { flags: flags.clone(), origin: Origin::Files { places, restart } });
+    Some(flags)
+}
+
+fn both(flags: Flags, findings: &mut Vec<Finding>) -> Option<(PathBuf, PathBuf)> {
+    match (flags.config, flags.bin_dir) {
+        (Some(config), Some(bin_dir)) => Some((config.into(), bin_dir.into())),
+        (config, _) => {
+            let missing = if config.is_none() { "config" } else { "bin-dir" };
+            findings.push(Finding::FlagMissing(missing));
+            None
+        }
+    }
+}
+
+/// The names of the providers that the kubelet asks for `image`; it asks all that match.
+fn find_providers<'a>(
+    providers: &'a [Provider],
+    image: &ImageReference,
+    findings: &mut Vec<Finding>,
+) -> Vec<&'a str> {
+    let mut asked = Vec::new();
+    let mut missed = Vec::new();
+    for provider in providers {
+        let patterns = parse_patterns(provider, findings);
+        match patterns.iter().find(|pattern| pattern.matches(image).is_ok()) {
+            Some(pattern) => {
+                findings
+                    .push(Finding::Match { provider: provider.name.clone(), pattern: pattern.to_string() });
+                asked.push(provider.name.as_str());
+            }
+            None => missed.extend(patterns.into_iter().map(|pattern| (provider.name.as_str(), pattern))),
+        }
+    }
+    if asked.is_empty() {
+        let nearest = pattern::nearest(missed.iter().map(|(_, pattern)| pattern), image);
+        findings.push(Finding::NoMatch {
+            image: image.to_string(),
+            nearest: nearest.map(|(pattern, miss)| (pattern.to_string(), miss)),
+        });
+    }
+    asked
+}
+
+fn parse_patterns(provider: &Provider, findings: &mut Vec<Finding>) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    for (place, text) in &provider.match_images {
+        match text.parse::<Pattern>() {
+            Ok(pattern) => {
+                let trap = pattern.trap();
+                findings.extend(trap.map(|trap| Finding::PatternTrap { place: place.clone(), trap }));
+                patterns.push(pattern);
+            }
+            Err(error) => {
+                let (place, pattern) = (place.clone(), text.clone());
+                findings.push(Finding::PatternRefused { place, pattern, error });
+            }
+        }
+    }
+    patterns
+}
+
+/// An absolute path of the node, below `root`. The kubelet's working directory is `/`.
+fn on(root: &Path, path: impl AsRef<Path>) -> PathBuf {
+    root.join(path.as_ref().strip_prefix("/").unwrap_or(path.as_ref()))
+}
+
+#[cfg(test)]
+mod tests;
