@@ -8,6 +8,7 @@ use super::config::{ConfigError, Place};
 use super::configured::ErasedDropIn;
 use super::flags::Flags;
 use super::kubelet::Program;
+use super::rules::Rule;
 use crate::pattern::{Miss, PatternError, Trap};
 
 /// One step on the way from the kubelet to the plugin.
@@ -50,6 +51,15 @@ pub enum Finding {
     },
     /// The configuration cannot be read.
     ConfigRefused(ConfigError),
+    /// The configuration has no provider.
+    NoProvider,
+    /// A provider that the kubelet refuses.
+    ProviderRefused {
+        /// Where its name is.
+        place: Place,
+        /// What it breaks.
+        rule: Rule,
+    },
     /// A pattern that the kubelet refuses.
     PatternRefused {
         /// Where it is.
@@ -122,6 +132,8 @@ impl Finding {
             | Self::FlagMissing(_)
             | Self::Flags { origin: Origin::Files { restart: true, .. }, .. }
             | Self::ConfigRefused(_)
+            | Self::NoProvider
+            | Self::ProviderRefused { .. }
             | Self::PatternRefused { .. }
             | Self::NoMatch { .. }
             | Self::Binary { binary: Binary::Missing | Binary::NotAFile | Binary::NotExecutable, .. } => {
@@ -181,6 +193,10 @@ impl fmt::Display for Finding {
             }
             Self::ConfigRefused(error) => {
                 write!(f, "the kubelet does not start with its configuration: {error}")
+            }
+            Self::NoProvider => f.write_str("the kubelet does not start without a provider"),
+            Self::ProviderRefused { place, rule } => {
+                write!(f, "the kubelet does not start with this provider: {rule} ({place})")
             }
             Self::PatternRefused { place, pattern, error } => {
                 write!(f, "the kubelet does not start with the pattern `{pattern}`: {error} ({place})")

@@ -17,6 +17,7 @@ pub mod configured;
 pub mod finding;
 pub mod flags;
 pub mod kubelet;
+pub mod rules;
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,13 @@ pub fn inspect(root: &Path, image: &ImageReference, this_program: &Path) -> Vec<
     };
     let Config { files, is_directory, providers } = config;
     findings.push(Finding::Config { files, is_directory, providers: providers.len() });
+    if providers.is_empty() {
+        findings.push(Finding::NoProvider);
+    }
+    for provider in &providers {
+        let broken = rules::broken_by(provider).into_iter();
+        findings.extend(broken.map(|rule| Finding::ProviderRefused { place: provider.place.clone(), rule }));
+    }
     let asked = find_providers(&providers, image, &mut findings);
     findings.extend(asked.into_iter().map(|name| {
         let binary = binary::look(root, &bin_dir, name, this_program);

@@ -22,9 +22,11 @@ fn command_line() -> String {
 }
 
 fn config(patterns: &str) -> String {
+    let rest = "apiVersion: credentialprovider.kubelet.k8s.io/v1, defaultCacheDuration: 0s";
     format!(
         "apiVersion: kubelet.config.k8s.io/v1\nkind: CredentialProviderConfig\nproviders:\n\
-         - name: ecr-credential-provider\n  matchImages: [{patterns}]\n- name: other\n  matchImages: ['*.azurecr.io']\n"
+         - {{name: ecr-credential-provider, {rest},\n   matchImages: [{patterns}]}}\n\
+         - {{name: other, {rest}, matchImages: ['*.azurecr.io']}}\n"
     )
 }
 
@@ -67,6 +69,19 @@ fn walks_the_whole_way_to_this_program() {
         lines(&files, "x.azurecr.io/a").last().unwrap(),
         "! `/bin/other` does not exist: the kubelet does not start"
     );
+}
+
+#[test]
+fn says_over_what_the_kubelet_ends() {
+    let (command_line, complete) = (command_line(), config("a.b"));
+    let incomplete = complete.replacen(", defaultCacheDuration: 0s", "", 1);
+    let files = [("proc/1/cmdline", command_line.as_str()), ("etc/c.yaml", &incomplete)];
+    let refused = "! the kubelet does not start with this provider: `defaultCacheDuration` is missing (/etc/c.yaml:4:10)";
+    assert!(lines(&files, ECR).contains(&refused.to_owned()), "{:#?}", lines(&files, ECR));
+    let none = complete.split_once("- ").expect("a provider").0.to_owned();
+    let files = [("proc/1/cmdline", command_line.as_str()), ("etc/c.yaml", &none)];
+    let lines = lines(&files, ECR);
+    assert!(lines.contains(&"! the kubelet does not start without a provider".to_owned()), "{lines:#?}");
 }
 
 /// The files of a node, an image, and the last lines about it.
@@ -118,7 +133,7 @@ fn says_where_the_way_ends() {
             &[running, ("etc/c.yaml", &slash_star)],
             ECR,
             &[
-                "? `*` is no wildcard in a path: `/*` is a plain prefix (/etc/c.yaml:5:17)",
+                "? `*` is no wildcard in a path: `/*` is a plain prefix (/etc/c.yaml:5:18)",
                 "! no pattern matches `1.dkr.ecr.eu-central-1.amazonaws.com/team/app`: the kubelet asks no provider; the nearest is \
                  `*.dkr.ecr.*.amazonaws.com/*`, but the image's path `/team/app` does not start with `/*`",
             ],
@@ -135,7 +150,7 @@ fn says_where_the_way_ends() {
             &[running, ("etc/c.yaml", &refused)],
             "x.azurecr.io/a",
             &[
-                "! the kubelet does not start with the pattern `r.corp:*`: `*` is not a port: it must be digits, without wildcard (/etc/c.yaml:5:17)",
+                "! the kubelet does not start with the pattern `r.corp:*`: `*` is not a port: it must be digits, without wildcard (/etc/c.yaml:5:18)",
                 "  `*.azurecr.io` matches: the kubelet asks `other`",
                 "! `/bin/other` does not exist: the kubelet does not start",
             ],
