@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::host::{self, FileError};
+use crate::settings::IdentitySetting;
 use crate::watchdog::Watchdog;
 
 /// Where the files are, and the profile. Everything that needs them takes them from here.
@@ -20,18 +21,27 @@ pub(crate) struct AwsFiles {
 }
 
 impl AwsFiles {
-    /// As every AWS SDK finds them.
-    pub(crate) fn from_environment<'a>(variable: impl Fn(&str) -> Option<&'a OsStr>) -> Self {
-        let profile = variable("AWS_PROFILE").map(|name| name.to_string_lossy().into_owned());
-        let file = |setting, below_home| {
-            let home = variable("HOME").map(Path::new);
-            AwsFile::new(setting, path_of(variable(setting).map(Path::new), home, below_home))
+    /// As the settings file says and, where it says nothing, as every AWS SDK finds them.
+    pub(crate) fn new<'a>(
+        setting: Option<&IdentitySetting>,
+        variable: impl Fn(&str) -> Option<&'a OsStr>,
+    ) -> Self {
+        let setting = setting.cloned().unwrap_or_default();
+        let from_variable = variable("AWS_PROFILE").map(|name| name.to_string_lossy().into_owned());
+        let names_profile = match (&setting.profile, &from_variable) {
+            (Some(_), _) => Some("`profile` of the settings file"),
+            (None, Some(_)) => Some("`AWS_PROFILE`"),
+            (None, None) => None,
+        };
+        let home = variable("HOME").map(Path::new);
+        let file = |path: Option<PathBuf>, name, below_home| {
+            AwsFile::new(name, path.or_else(|| path_of(variable(name).map(Path::new), home, below_home)))
         };
         Self {
-            credentials: file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
-            config: file("AWS_CONFIG_FILE", ".aws/config"),
-            names_profile: profile.is_some().then_some("`AWS_PROFILE`"),
-            profile: profile.unwrap_or_else(|| "default".to_owned()),
+            credentials: file(setting.credentials_file, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+            config: file(setting.config_file, "AWS_CONFIG_FILE", ".aws/config"),
+            names_profile,
+            profile: setting.profile.or(from_variable).unwrap_or_else(|| "default".to_owned()),
         }
     }
 }
@@ -114,7 +124,7 @@ mod tests {
             (None, None, None),
         ];
         for (named, home, expected) in rows {
-            let files = AwsFiles::from_environment(|name| match name {
+            let files = AwsFiles::new(None, |name| match name {
                 "HOME" => home.map(OsStr::new),
                 "AWS_SHARED_CREDENTIALS_FILE" => named.map(OsStr::new),
                 _ => None,

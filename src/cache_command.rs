@@ -32,7 +32,7 @@ pub(crate) enum Output {
 
 /// Runs a command.
 pub(crate) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
-    within_deadline(host, |context| {
+    within_deadline(host, |_, context| {
         let text = match command {
             CacheCommand::List { output } => list(*output, context)?,
             CacheCommand::Clear => clear(context)?,

@@ -88,6 +88,10 @@ codes! {
         => "correct the file, profile or variable that is named";
     204 CacheDirectory Settings "the cache directory cannot be used"
         => "make it a directory of mode 0700 that belongs to the user of the kubelet, or name another in `ECR_CREDENTIAL_PROVIDER_CACHE_DIR`";
+    205 SettingsFile Settings "the settings file cannot be used"
+        => "correct the place that is named; editors know the keys by `packaging/settings.schema.json`";
+    206 Untrusted Settings "others can change or read a file that must be ours alone"
+        => "change its mode or owner";
 
     301 NoIdentity Identity "no AWS identity found"
         => "give the provider one: `AWS_SHARED_CREDENTIALS_FILE` with an absolute path in the `env` of the CredentialProviderConfig is the usual way outside EC2";

@@ -52,6 +52,11 @@ impl ImageReference {
             None => self.host.clone(),
         }
     }
+
+    /// `host[:port]/path`: a key that is for this repository alone.
+    pub fn auth_key_with_path(&self) -> String {
+        format!("{}/{}", self.auth_key(), self.repository)
+    }
 }
 
 impl fmt::Display for ImageReference {

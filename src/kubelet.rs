@@ -4,9 +4,10 @@ use crate::context::{Context, within_deadline};
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::image::ImageReference;
-use crate::protocol::{self, Auth, LARGEST_REQUEST, Request, Response};
+use crate::protocol::{self, Auth, CacheKeyType, LARGEST_REQUEST, Request, Response};
 use crate::provider::{self, Answer};
 use crate::registry::Registry;
+use crate::settings::{Choice, Configuration};
 
 /// Where the Go provider looks for the role of a pod's service account.
 const ROLE_ANNOTATION: &str = "eks.amazonaws.com/ecr-role-arn";
@@ -14,15 +15,15 @@ const ROLE_VARIABLE: &str = "AWS_ECR_ROLE_ARN";
 
 /// Answers one request. On failure nothing has been written to stdout.
 pub(crate) fn answer_request(host: &Host) -> Result<(), Error> {
-    within_deadline(host, |context| {
-        let line = decide(context)?;
+    within_deadline(host, |configuration, context| {
+        let line = decide(configuration, context)?;
         context.watchdog.enter("writing the response to stdout");
         host::write_stdout(&line).map_err(|error| Error::new(Code::ResponseUnwritten, error))
     })
 }
 
 /// From stdin to the bytes of the response.
-fn decide(context: &Context<'_>) -> Result<Vec<u8>, Error> {
+fn decide(configuration: &Configuration, context: &Context<'_>) -> Result<Vec<u8>, Error> {
     context.watchdog.enter("waiting for the caller to write the request to stdin and close it");
     let input =
         host::read_stdin(LARGEST_REQUEST).map_err(|error| Error::new(Code::RequestUnreadable, error))?;
@@ -37,7 +38,7 @@ fn decide(context: &Context<'_>) -> Result<Vec<u8>, Error> {
         request.image.parse().map_err(|error| Error::new(Code::ImageMalformed, error))?;
     context.log.debug(|| format!("asked for `{image}` as {}", request.api_version.as_str()));
     refuse_role_of_service_account(&request, context)?;
-    let response = response_for(&image, context)?;
+    let response = response_for(&image, configuration, context)?;
     protocol::encode_response(&response, request.api_version)
 }
 
@@ -56,19 +57,33 @@ fn refuse_role_of_service_account(request: &Request, context: &Context<'_>) -> R
     Err(Error::new(Code::ServiceAccount, format!("{place} names a role for the pod's service account")))
 }
 
-fn response_for(image: &ImageReference, context: &Context<'_>) -> Result<Response, Error> {
-    let answer = match Registry::from_host(image.host()) {
+fn response_for(
+    image: &ImageReference,
+    configuration: &Configuration,
+    context: &Context<'_>,
+) -> Result<Response, Error> {
+    let Choice { rule, registry, path_matters, settings } = configuration.for_image(image);
+    if let Some(rule) = rule {
+        context.log.debug(|| format!("the settings file has {rule} for it"));
+    }
+    let context = &context.with(settings)?;
+    let host = registry.as_deref().unwrap_or(image.host());
+    let answer = match Registry::from_host_in(host, &configuration.partitions()) {
         Ok(registry) => provider::answer(&registry, context)?,
-        Err(reason) => Answer::not_ecr(image.host(), &reason),
+        Err(reason) => Answer::not_ecr(host, &reason),
+    };
+    let (cache_key_type, key) = if path_matters {
+        (CacheKeyType::Image, image.auth_key_with_path())
+    } else {
+        (CacheKeyType::Registry, image.auth_key())
     };
     Ok(match answer {
         Answer::Password { username, password, cache_duration } => {
-            let auth = Auth { key: image.auth_key(), username, password };
-            Response { cache_duration, auth: Some(auth) }
+            Response { cache_key_type, cache_duration, auth: Some(Auth { key, username, password }) }
         }
         Answer::Nothing { because, cache_duration } => {
             host::write_last_words(&because.to_string());
-            Response { cache_duration, auth: None }
+            Response { cache_key_type, cache_duration, auth: None }
         }
     })
 }

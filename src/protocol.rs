@@ -124,11 +124,30 @@ struct WireRequest {
     service_account_annotations: Option<BTreeMap<String, String>>,
 }
 
+/// For which images an answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheKeyType {
+    /// This one.
+    Image,
+    /// All of the registry.
+    Registry,
+}
+
+impl CacheKeyType {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "Image",
+            Self::Registry => "Registry",
+        }
+    }
+}
+
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// For how long the kubelet may use this answer for all images of the registry, instead of asking
-    /// again. Never absent: then the kubelet would take its configured default, usually 12 hours.
+    /// For which images the kubelet may use this answer.
+    pub cache_key_type: CacheKeyType,
+    /// For how long the kubelet may use this answer instead of asking again. Never absent: then the kubelet would take its configured default, usually 12 hours.
     pub cache_duration: GoDuration,
     /// The password, or none: the kubelet goes on without, with other providers or anonymously.
     pub auth: Option<Auth>,
@@ -150,7 +169,7 @@ pub fn encode_response(response: &Response, api_version: ApiVersion) -> Result<V
     let wire = WireResponse {
         kind: RESPONSE_KIND,
         api_version: api_version.as_str(),
-        cache_key_type: "Registry",
+        cache_key_type: response.cache_key_type.as_str(),
         cache_duration: response.cache_duration.to_string(),
         auth: response.auth.as_ref().map(|auth| {
             let config = WireAuth { username: &auth.username, password: auth.password.expose() };
@@ -224,7 +243,11 @@ mod tests {
     #[test]
     fn a_response_is_byte_for_byte_what_go_writes() {
         let auth = Auth { key: "h:1".into(), username: "AWS".into(), password: Secret::from("p".to_owned()) };
-        let response = Response { cache_duration: GoDuration::from_secs(21_600), auth: Some(auth) };
+        let response = Response {
+            cache_key_type: CacheKeyType::Registry,
+            cache_duration: GoDuration::from_secs(21_600),
+            auth: Some(auth),
+        };
         let line = encode_response(&response, ApiVersion::V1).expect("encodes");
         assert_eq!(
             String::from_utf8_lossy(&line),

@@ -30,7 +30,7 @@ pub enum Registry {
 pub struct PrivateRegistry {
     account: String,
     region: String,
-    partition: &'static Partition,
+    partition: Partition,
     fips: bool,
     dual_stack: bool,
 }
@@ -48,11 +48,16 @@ impl Registry {
     /// | `<account>.dkr-ecr-fips.<region>.<dual-stack suffix>` | both |
     /// | `public.ecr.aws`, `ecr-public.aws.com` | public, the latter over IPv4 and IPv6 |
     pub fn from_host(host: &str) -> Result<Self, NotEcr> {
+        Self::from_host_in(host, &[])
+    }
+
+    /// The same, with partitions that are not in the table.
+    pub fn from_host_in(host: &str, others: &[Partition]) -> Result<Self, NotEcr> {
         let host = host.to_ascii_lowercase();
         match host.as_str() {
             PUBLIC => Ok(Self::Public { dual_stack: false }),
             PUBLIC_DUAL_STACK => Ok(Self::Public { dual_stack: true }),
-            host => PrivateRegistry::from_host(host).map(Self::Private),
+            host => PrivateRegistry::from_host(host, others).map(Self::Private),
         }
     }
 
@@ -73,11 +78,18 @@ impl Registry {
     }
 
     /// The partition of that region.
-    pub fn partition(&self) -> &'static Partition {
+    pub fn partition(&self) -> &Partition {
         match self {
-            Self::Private(registry) => registry.partition,
-            Self::Public { .. } => partition::of_region(PUBLIC_REGION),
+            Self::Private(registry) => &registry.partition,
+            Self::Public { .. } => partition::of_region(PUBLIC_REGION, &[]),
         }
+    }
+
+    /// The URL of the API, where the AWS SDK cannot know it: in a partition that is not in the table.
+    pub fn api_of_unknown_partition(&self) -> Option<String> {
+        let partition = self.partition();
+        let is_known = PARTITIONS.contains(partition);
+        (!is_known).then(|| format!("https://api.ecr.{}.{}", self.region(), partition.suffix))
     }
 
     /// The host names for which a password of this registry is good too: those of all accounts of the region.
@@ -121,7 +133,7 @@ impl PrivateRegistry {
         &self.account
     }
 
-    fn from_host(host: &str) -> Result<Self, NotEcr> {
+    fn from_host(host: &str, others: &[Partition]) -> Result<Self, NotEcr> {
         let (account, rest) = host.split_once('.').ok_or(NotEcr::Form)?;
         let (fips, dual_stack, rest) = service_labels(rest).ok_or(NotEcr::Form)?;
         let (region, suffix) = rest.split_once('.').ok_or(NotEcr::Form)?;
@@ -131,15 +143,22 @@ impl PrivateRegistry {
         if !is_region(region) {
             return Err(NotEcr::Region(region.to_owned()));
         }
-        let suffix_of = |partition: &Partition| {
-            if dual_stack { partition.dual_stack_suffix } else { Some(partition.suffix) }
+        let has_suffix = |partition: &Partition| {
+            if dual_stack {
+                partition.dual_stack_suffix.as_deref() == Some(suffix)
+            } else {
+                partition.suffix == suffix
+            }
         };
-        if !PARTITIONS.iter().any(|partition| suffix_of(partition) == Some(suffix)) {
+        if !PARTITIONS.iter().chain(others).any(has_suffix) {
             return Err(NotEcr::Suffix(suffix.to_owned()));
         }
-        let partition = partition::of_region(region);
-        if suffix_of(partition) != Some(suffix) {
-            return Err(NotEcr::Partition { region: region.to_owned(), partition: partition.name });
+        let partition = partition::of_region(region, others).clone();
+        if !has_suffix(&partition) {
+            return Err(NotEcr::Partition {
+                region: region.to_owned(),
+                partition: partition.name.into_owned(),
+            });
         }
         Ok(Self { account: account.to_owned(), region: region.to_owned(), partition, fips, dual_stack })
     }
@@ -149,7 +168,7 @@ impl fmt::Display for PrivateRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { account, region, partition, fips, dual_stack } = self;
         let fips = if *fips { "-fips" } else { "" };
-        match partition.dual_stack_suffix {
+        match &partition.dual_stack_suffix {
             Some(suffix) if *dual_stack => write!(f, "{account}.dkr-ecr{fips}.{region}.{suffix}"),
             _ => write!(f, "{account}.dkr.ecr{fips}.{region}.{}", partition.suffix),
         }
@@ -200,7 +219,7 @@ pub enum NotEcr {
         /// The region in the host name.
         region: String,
         /// The name of its partition.
-        partition: &'static str,
+        partition: String,
     },
 }
 
@@ -295,11 +314,11 @@ mod tests {
             ("571600876202.dkr.ecr.eu-central-1.on.aws", NotEcr::Suffix("on.aws".into())),
             (
                 "571600876202.dkr.ecr.cn-north-1.amazonaws.com",
-                NotEcr::Partition { region: "cn-north-1".into(), partition: "aws-cn" },
+                NotEcr::Partition { region: "cn-north-1".into(), partition: "aws-cn".into() },
             ),
             (
                 "571600876202.dkr-ecr.us-iso-east-1.on.aws",
-                NotEcr::Partition { region: "us-iso-east-1".into(), partition: "aws-iso" },
+                NotEcr::Partition { region: "us-iso-east-1".into(), partition: "aws-iso".into() },
             ),
         ];
         for (host, reason) in rows {
@@ -308,7 +327,7 @@ mod tests {
     }
 
     fn region_of(partition: &Partition) -> String {
-        match partition.region_prefix {
+        match &*partition.region_prefix {
             "" => "eu-central-1".into(),
             "cn-" => "cn-north-1".into(),
             prefix => format!("{prefix}east-1"),
@@ -332,7 +351,7 @@ mod tests {
         ) {
             let partition = &PARTITIONS[row];
             let registry = Registry::Private(PrivateRegistry {
-                account, region: region_of(partition), partition, fips, dual_stack: false,
+                account, region: region_of(partition), partition: partition.clone(), fips, dual_stack: false,
             });
             let host = registry.to_string();
             prop_assert_eq!(Registry::from_host(&host), Ok(registry));

@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -19,8 +19,9 @@ use crate::error::{Code, Error};
 use crate::host::{self, Deadline};
 
 /// Knows what is being done, and ends the process if it is still being done at the deadline.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Watchdog {
+    deadline: Arc<(Mutex<Deadline>, Condvar)>,
     step: Arc<Mutex<String>>,
     over: Arc<AtomicBool>,
     running: Arc<Mutex<Option<Pid>>>,
@@ -29,10 +30,15 @@ pub(crate) struct Watchdog {
 impl Watchdog {
     /// Starts to watch. A machine that cannot start a thread is not watched, and not refused either.
     pub(crate) fn arm(deadline: Deadline) -> Self {
-        let watchdog = Self::default();
+        let watchdog = Self {
+            deadline: Arc::new((Mutex::new(deadline), Condvar::new())),
+            step: Arc::default(),
+            over: Arc::default(),
+            running: Arc::default(),
+        };
         let watching = watchdog.clone();
         let _ = std::thread::Builder::new().spawn(move || {
-            std::thread::sleep(deadline.remaining());
+            let deadline = watching.wait();
             if watching.ends_the_run() {
                 watching.kill_in_passing();
                 let limit = deadline.limit().as_secs_f32();
@@ -42,6 +48,24 @@ impl Watchdog {
             }
         });
         watchdog
+    }
+
+    /// Another deadline holds from now on.
+    pub(crate) fn move_deadline(&self, deadline: Deadline) {
+        let (current, moved) = &*self.deadline;
+        *lock(current) = deadline;
+        moved.notify_all();
+    }
+
+    /// Waits for the deadline, wherever it is moved to.
+    fn wait(&self) -> Deadline {
+        let (current, moved) = &*self.deadline;
+        let mut deadline = lock(current);
+        while !deadline.remaining().is_zero() {
+            let remaining = deadline.remaining();
+            deadline = moved.wait_timeout(deadline, remaining).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *deadline
     }
 
     /// Says what is done from now on: "waiting for …", "reading …".

@@ -3,7 +3,7 @@
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_smithy_types::DateTime;
-use aws_types::service_config::ServiceConfigKey;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use jiff::{SignedDuration, Timestamp};
 
 use super::classify::{Doing, sdk_error};
@@ -67,22 +67,40 @@ async fn ask_public(config: &SdkConfig, doing: &Doing<'_>) -> Result<Parts, Erro
     Ok(Parts::new(data.authorization_token(), data.expires_at()))
 }
 
-/// The configuration of the client: what the environment and the AWS configuration file say about
-/// endpoints, and from the host name of the registry the kind of endpoint.
+/// The configuration of the client: what the settings file, the environment and the AWS configuration file say
+/// about endpoints, and from the host name of the registry the kind of endpoint.
 async fn sdk_config(registry: &Registry, credentials: Credentials, way: &Way<'_>) -> SdkConfig {
+    let settings = &way.context.settings;
     let config = way.sdk_config(Some(credentials)).await;
-    if has_custom_endpoint(registry, &config) {
-        // The SDK refuses to choose a kind of endpoint for an endpoint that was chosen already.
+    let has_custom_endpoint = has_custom_endpoint(registry, &config);
+    let of_unknown_partition = || registry.api_of_unknown_partition().filter(|_| !has_custom_endpoint);
+    let mut builder = config.clone().into_builder();
+    if let Some(url) = settings.endpoint.clone().or_else(of_unknown_partition) {
+        // The SDK takes no kind of endpoint together with an endpoint, and a variable for the service before this.
+        builder.set_use_fips(None);
+        builder.set_use_dual_stack(None);
+        return builder.service_config(NothingForServices).endpoint_url(url).build();
+    }
+    if has_custom_endpoint {
         return config;
     }
-    let mut config = config.into_builder();
-    if registry.is_fips() {
-        config.set_use_fips(Some(true));
+    if let Some(fips) = settings.fips.or(registry.is_fips().then_some(true)) {
+        builder.set_use_fips(Some(fips));
     }
-    if registry.is_dual_stack() {
-        config.set_use_dual_stack(Some(true));
+    if let Some(dual_stack) = settings.dual_stack.or(registry.is_dual_stack().then_some(true)) {
+        builder.set_use_dual_stack(Some(dual_stack));
     }
-    config.build()
+    builder.build()
+}
+
+/// Stands in the place of `AWS_ENDPOINT_URL_ECR` and its kin where they do not count.
+#[derive(Debug)]
+struct NothingForServices;
+
+impl LoadServiceConfig for NothingForServices {
+    fn load_config(&self, _: ServiceConfigKey<'_>) -> Option<String> {
+        None
+    }
 }
 
 fn has_custom_endpoint(registry: &Registry, config: &SdkConfig) -> bool {

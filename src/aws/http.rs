@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -119,10 +120,11 @@ fn is_local(host: &str) -> bool {
 }
 
 impl Transport {
-    pub(super) fn new(context: &Context<'_>) -> Self {
+    /// `ca_bundle` is what the AWS configuration file names.
+    pub(super) fn new(context: &Context<'_>, ca_bundle: Option<PathBuf>) -> Self {
         Self(Arc::new(Shared {
-            proxies: Proxies::from_environment(|name| context.host.variable(name)),
-            trust: trust::Sources::of(context),
+            proxies: Proxies::new(&context.settings, |name| context.host.variable(name)),
+            trust: trust::Sources::of(context, ca_bundle),
             trusted: OnceLock::new(),
             connectors: Mutex::default(),
             last: Arc::default(),

@@ -37,7 +37,10 @@ pub(super) struct Identity {
 pub(super) async fn resolve(way: &Way<'_>) -> Result<Identity, Error> {
     let context = way.context;
     let mut looked_at = Vec::new();
-    for source in Source::IN_ORDER {
+    // What the settings file names is the only one.
+    let sources: &[Source] =
+        if context.settings.identity.is_some() { &[Source::Profile] } else { &Source::IN_ORDER };
+    for source in sources {
         match source.credentials(way).await {
             Ok(credentials) => {
                 let name = format!("{}, key {}", source.name(context), credentials.access_key_id());

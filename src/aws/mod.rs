@@ -62,9 +62,9 @@ pub(crate) fn issue_token(
         .enable_all()
         .build()
         .map_err(|error| Error::new(Code::Internal, format!("cannot start the runtime: {error}")))?;
-    let transport = http::Transport::new(context);
-    let way = Way { region: registry.region(), budget, transport: &transport, context };
     let issue = async {
+        let transport = http::Transport::new(context, profiles::ca_bundle(context).await);
+        let way = Way { region: registry.region(), budget, transport: &transport, context };
         match issue_by(&way, registry).await {
             Err(error) if transport.last_exchange().is_issuer_unknown => {
                 Err(issuer::named(error, &transport, context.deadline.remaining() / 2).await)

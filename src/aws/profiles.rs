@@ -4,6 +4,7 @@
 //! source of credentials where a profile was named that does not exist.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use aws_config::profile::ProfileSet;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
@@ -40,6 +41,17 @@ pub(super) async fn read(context: &Context<'_>) -> Result<ProfileSet, Error> {
         }
         _ => Ok(profiles),
     }
+}
+
+/// The `ca_bundle` of the profile. What is wrong with the files is told where credentials are looked for in them.
+pub(super) async fn ca_bundle(context: &Context<'_>) -> Option<PathBuf> {
+    let config = context.aws_files.config.content(&context.watchdog).ok().flatten()?;
+    // To parse the file costs more than to look for a word in it.
+    if !config.windows(b"ca_bundle".len()).any(|window| window == b"ca_bundle") {
+        return None;
+    }
+    let profiles = read(context).await.ok()?;
+    profiles.get_profile(&context.aws_files.profile)?.get("ca_bundle").map(PathBuf::from)
 }
 
 /// What was looked at and what was found. The kubelet gives its plugins no HOME, so the usual paths often mean

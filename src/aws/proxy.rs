@@ -11,6 +11,11 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::error::{Code, Error};
+use crate::secret::Secret;
+use crate::settings::{self, ProxySetting, Settings};
+
+/// The name of the setting in the file.
+const OF_FILE: &str = "proxy";
 
 /// The proxies of the environment, as curl and Go read them, upper case before lower case.
 #[derive(Debug)]
@@ -23,7 +28,8 @@ pub(super) struct Proxies {
 /// One of them. The URL may hold a password.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Proxy {
-    variable: &'static str,
+    /// The setting that names it, for people.
+    setting: &'static str,
     url: String,
 }
 
@@ -35,13 +41,29 @@ impl Proxies {
         };
         let exceptions = first(&["NO_PROXY", "no_proxy"]).map(|(_, list)| list).unwrap_or_default();
         let proxy = |names: &[&'static str]| {
-            let (variable, url) = first(names)?;
-            Some(Proxy { variable, url })
+            let (setting, url) = first(names)?;
+            Some(Proxy { setting, url })
         };
         Self {
             https: proxy(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
             http: proxy(&["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"]),
             exceptions,
+        }
+    }
+
+    /// Those of the settings file and, where it says nothing, of the environment.
+    pub(super) fn new<'a>(settings: &Settings, variable: impl Fn(&str) -> Option<&'a OsStr>) -> Self {
+        let mut proxies = Self::from_environment(variable);
+        if let Some(list) = &settings.no_proxy {
+            proxies.exceptions.clone_from(list);
+        }
+        let of_file = |url: &Secret| Proxy { setting: OF_FILE, url: url.expose().to_owned() };
+        match &settings.proxy {
+            None => proxies,
+            Some(ProxySetting::Direct) => Self { https: None, http: None, ..proxies },
+            Some(ProxySetting::Url(url)) => {
+                Self { https: Some(of_file(url)), http: Some(of_file(url)), ..proxies }
+            }
         }
     }
 
@@ -82,15 +104,13 @@ impl Proxy {
             (Some(uri), Some(_)) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(self),
             _ => Err(Error::new(
                 Code::Setting,
-                format!("`{}` is not the URL of an HTTP proxy (`http://HOST:PORT`)", self.variable),
+                format!("`{}` is not the URL of an HTTP proxy (`http://HOST:PORT`)", self.setting),
             )),
         }
     }
 
-    /// A proxy without a scheme is an HTTP proxy.
     fn uri(&self) -> Option<Uri> {
-        let url = if self.url.contains("://") { self.url.clone() } else { format!("http://{}", self.url) };
-        url.parse().ok()
+        settings::proxy_uri(&self.url)
     }
 
     /// Where it is, and what it wants to see before it connects to `uri`; nothing if it is reached by TLS.
@@ -106,10 +126,10 @@ impl Proxy {
     }
 }
 
-/// Variable, host and port; never user and password.
+/// Setting, host and port; never user and password.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", self.variable)?;
+        write!(f, "`{}`", self.setting)?;
         match self.uri() {
             Some(uri) => write!(f, " (`{}`)", super::http::host_and_port(&uri)),
             None => Ok(()),

@@ -1,5 +1,5 @@
-//! The certificates that TLS trusts: the node's own store, and in addition what `AWS_CA_BUNDLE`,
-//! `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+//! The certificates that TLS trusts: the node's own store, and in addition what `caBundle` of the settings file,
+//! `AWS_CA_BUNDLE`, `ca_bundle` of the AWS configuration file, `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 
 use std::path::{Path, PathBuf};
 
@@ -59,14 +59,16 @@ pub(super) struct Trusted {
 }
 
 impl Sources {
-    pub(super) fn of(context: &Context<'_>) -> Self {
-        let bundle =
-            context.settings.ca_bundle.iter().map(|path| Source::new("AWS_CA_BUNDLE", path, Kind::Bundle));
+    /// `of_profile` is the `ca_bundle` of the AWS configuration file.
+    pub(super) fn of(context: &Context<'_>, of_profile: Option<PathBuf>) -> Self {
+        let bundles = context.settings.ca_bundles.iter();
+        let bundle = bundles.map(|(setting, path)| Source::new(setting, path, Kind::Bundle));
         let file = context.host.variable("SSL_CERT_FILE").into_iter();
         let file = file.map(|path| Source::new("SSL_CERT_FILE", path, Kind::File));
         let directories = context.host.variable("SSL_CERT_DIR").into_iter().flat_map(std::env::split_paths);
         let directories = directories.map(|path| Source::new("SSL_CERT_DIR", path, Kind::Directory));
-        Self(bundle.chain(file).chain(directories).collect())
+        let of_profile = of_profile.map(|path| Source::new("ca_bundle", path, Kind::Bundle));
+        Self(bundle.chain(of_profile).chain(file).chain(directories).collect())
     }
 
     /// Reads all certificates. One that cannot be used is left out, as every TLS library does.

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::context::Context;
 use crate::host::FileError;
 use crate::registry::Registry;
-use crate::settings;
+use crate::settings::{ProxySetting, Settings};
 
 /// Changes when the meaning of a key or the format of an entry does, so that versions of this program that
 /// run side by side do not see each other's entries.
@@ -54,8 +54,9 @@ struct Inputs<'a> {
     partition: &'a str,
     region: &'a str,
     fips: bool,
-    /// The variables that the AWS SDK may read, but for those of [`WITHOUT_EFFECT`] and [`OF_THE_WAY`], and
-    /// whether to ask IMDS.
+    /// What the settings file and the environment say of endpoint, kind of endpoint and instance metadata.
+    settings: &'a str,
+    /// The variables that the AWS SDK may read, but for those of [`WITHOUT_EFFECT`] and [`OF_THE_WAY`].
     environment: BTreeMap<&'a OsStr, &'a OsStr>,
     /// The name of the profile.
     profile: &'a str,
@@ -83,14 +84,16 @@ impl Key {
             None => false,
         };
         let variables = || context.host.variables();
+        let Settings { imds, endpoint, fips, identity, .. } = &context.settings;
+        // Which files and profile it is stands below; here, that they are the only ones.
+        let settings = format!("{imds:?} {endpoint:?} {fips:?} {}", identity.is_some());
         let inputs = Inputs {
+            settings: &settings,
             service: registry.service(),
-            partition: registry.partition().name,
+            partition: &registry.partition().name,
             region: registry.region(),
             fips: registry.is_fips(),
-            environment: variables()
-                .filter(|(name, _)| matters(name) || *name == settings::IMDS.name)
-                .collect(),
+            environment: variables().filter(|(name, _)| matters(name)).collect(),
             profile: &context.aws_files.profile,
             credentials: context.aws_files.credentials.content(&context.watchdog)?,
             config: context.aws_files.config.content(&context.watchdog)?,
@@ -98,6 +101,13 @@ impl Key {
         let is_of_the_way = |name: &OsStr| name.to_str().is_some_and(|name| OF_THE_WAY.contains(&name));
         let mut way = Hash::default();
         way.add(&[u8::from(registry.is_dual_stack())]);
+        let Settings { proxy, no_proxy, ca_bundles, dual_stack, .. } = &context.settings;
+        let url = match proxy {
+            Some(ProxySetting::Url(url)) => url.expose(),
+            Some(ProxySetting::Direct) => "direct",
+            None => "",
+        };
+        way.add(format!("{url} {no_proxy:?} {ca_bundles:?} {dual_stack:?}").as_bytes());
         for (name, value) in variables().filter(|(name, _)| is_of_the_way(name)) {
             way.add(name.as_bytes());
             way.add(value.as_bytes());
@@ -120,9 +130,10 @@ impl Key {
 
 impl Inputs<'_> {
     fn digits(&self) -> String {
-        let Self { service, partition, region, fips, environment, profile, credentials, config } = self;
+        let Self { service, partition, region, fips, settings, environment, profile, credentials, config } =
+            self;
         let mut hash = Hash::default();
-        for part in [FORMAT, service, partition, region, profile] {
+        for part in [FORMAT, service, partition, region, settings, profile] {
             hash.add(part.as_bytes());
         }
         hash.add(&[u8::from(*fips)]);
@@ -167,7 +178,7 @@ mod tests {
     /// Owned inputs of few different texts, so that some are equal, and some are only equal when joined.
     #[derive(Clone, Debug, PartialEq, Eq)]
     struct Owned {
-        texts: [String; 4],
+        texts: [String; 5],
         fips: bool,
         environment: BTreeMap<String, String>,
         files: [Option<Vec<u8>>; 2],
@@ -175,13 +186,14 @@ mod tests {
 
     impl Owned {
         fn key(&self) -> String {
-            let [service, partition, region, profile] = self.texts.each_ref().map(String::as_str);
+            let [service, partition, region, settings, profile] = self.texts.each_ref().map(String::as_str);
             let [credentials, config] = self.files.each_ref().map(Option::as_deref);
             let environment = &self.environment;
             let environment =
                 environment.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
             let fips = self.fips;
-            Inputs { service, partition, region, fips, environment, profile, credentials, config }.digits()
+            Inputs { service, partition, region, fips, settings, environment, profile, credentials, config }
+                .digits()
         }
     }
 
@@ -189,7 +201,7 @@ mod tests {
         let text = || "[ab]{0,2}";
         let file = || option::of(prop::collection::vec(prop_oneof![Just(b'a'), Just(b'b')], 0..3));
         (
-            [text(), text(), text(), text()],
+            [text(), text(), text(), text(), text()],
             any::<bool>(),
             btree_map("[AB]{1,2}", text(), 0..3),
             [file(), file()],

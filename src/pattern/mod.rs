@@ -50,6 +50,11 @@ impl Pattern {
         Ok(())
     }
 
+    /// Whether some images of a registry may match and others not.
+    pub fn has_path(&self) -> bool {
+        !matches!(self.path.as_slice(), [] | b"/")
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

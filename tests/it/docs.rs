@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use ecr_credential_provider::error::Code;
 use ecr_credential_provider::settings::VARIABLES;
@@ -25,7 +25,7 @@ fn readme_blocks(language: &str) -> Vec<String> {
 #[test]
 fn the_samples_of_the_readme_work() {
     let (yaml, ini) = (readme_blocks("yaml"), readme_blocks("ini"));
-    assert_eq!((yaml.len(), ini.len()), (1, 1), "the README has one configuration and one key file");
+    assert_eq!((yaml.len(), ini.len()), (2, 1), "the README has two configurations and one key file");
     let folder = tempfile::tempdir().expect("a directory");
     let key_file = folder.path().join("credentials");
     let key = ini[0].replace("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", SECRET_ACCESS_KEY);
@@ -46,6 +46,26 @@ fn the_samples_of_the_readme_work() {
     let response = provider.ask(folder.path(), IMAGE, &environment).expect("an answer");
     let auth = response.auth.expect("a password");
     assert!(aws.accepts_password(&auth[HOST].password));
+}
+
+/// The README's settings file gives its mirror the vendor's password.
+#[test]
+fn the_settings_file_of_the_readme_works() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let (key_file, settings_file) = (folder.path().join("credentials"), folder.path().join("config.yaml"));
+    let key = readme_blocks("ini")[0].replace("[default]", "[sigrid]");
+    fs::write(&key_file, key.replace("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", SECRET_ACCESS_KEY))
+        .expect("written");
+    fs::set_permissions(&key_file, fs::Permissions::from_mode(0o600)).expect("changed");
+    let yaml = &readme_blocks("yaml")[1];
+    let yaml = yaml.replace("/etc/ecr-credential-provider/credentials", &key_file.display().to_string());
+    fs::write(&settings_file, yaml).expect("written");
+    let aws = Aws::start();
+    let plugin = Plugin::bare()
+        .env("ECR_CREDENTIAL_PROVIDER_CONFIG", settings_file.display().to_string())
+        .env("AWS_ENDPOINT_URL_ECR", aws.url());
+    let (password, _) = plugin.ask("registry.corp.example:5000/sigrid/api").credentials();
+    assert!(aws.accepts_password(&password));
 }
 
 /// The request that README and `--help` show is one.

@@ -20,4 +20,5 @@ mod plugin;
 mod requests;
 mod secrets;
 mod settings;
+mod settings_file;
 mod strangers;

@@ -1,0 +1,287 @@
+//! The settings file: its keys, and the words for its mistakes.
+//!
+//! The types are the documentation: the JSON Schema for editors (`packaging/settings.schema.json`) is generated
+//! from them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::Uri;
+use serde::Deserialize;
+
+use super::layer::is_http_proxy;
+use super::{IdentitySetting, Imds, Layer, ProxySetting, environment};
+use crate::error::{Code, Error};
+use crate::image::ImageReference;
+use crate::partition::Partition;
+use crate::pattern::{Miss, Pattern};
+use crate::secret::Secret;
+
+/// Settings of ecr-credential-provider. Read at every run: a change needs no restart of the kubelet.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct File {
+    /// What holds for every image, unless a rule says otherwise.
+    #[serde(default)]
+    pub(super) defaults: Defaults,
+    /// Rules for images. The first that matches an image holds for it, and no other.
+    #[serde(default)]
+    pub(super) registries: Vec<Rule>,
+    /// Partitions of AWS that this program does not know yet.
+    #[serde(default)]
+    pub(super) partitions: Vec<ExtraPartition>,
+    /// The tokens that this node keeps.
+    #[serde(default)]
+    pub(super) cache: CacheSection,
+}
+
+/// Options stand in `defaults` and in each rule. Serde cannot both share them and refuse unknown keys.
+macro_rules! with_options {
+    ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$outer])*
+        #[derive(Debug, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub(super) struct $name {
+            $($(#[$inner])* pub(super) $field: $type,)*
+            /// How long one call may take in all, retries included: `1s` to `55s`, as Go writes durations.
+            deadline: Option<Deadline>,
+            /// Whether to ask the EC2 instance metadata service for credentials.
+            imds: Option<Imds>,
+            /// The HTTP proxy for AWS, `http://[USER:PASSWORD@]HOST:PORT`, or `direct` for none.
+            proxy: Option<ProxyUrl>,
+            /// What goes without the proxy: host names with all below them, addresses, CIDR ranges, `*`.
+            no_proxy: Option<Vec<String>>,
+            /// A file of PEM certificates to trust in addition to the node's own store.
+            ca_bundle: Option<AbsolutePath>,
+            /// The profile of the AWS files. Once a profile or file is named, no other identity is looked for.
+            profile: Option<String>,
+            /// The AWS credentials file. Nobody but its owner may read it.
+            credentials_file: Option<AbsolutePath>,
+            /// The AWS configuration file.
+            config_file: Option<AbsolutePath>,
+            /// The URL of the API of ECR, of a VPC endpoint say.
+            endpoint: Option<HttpUrl>,
+            /// Whether to ask the FIPS endpoint. Without this, the host name of the image says.
+            fips: Option<bool>,
+            /// Whether to ask the endpoint that is reachable over IPv6 too. Without this, the host name says.
+            dual_stack: Option<bool>,
+        }
+
+        impl $name {
+            pub(super) fn layer(&self) -> Layer {
+                let path = |path: &Option<AbsolutePath>| path.as_ref().map(|path| path.0.clone());
+                Layer {
+                    deadline: self.deadline.as_ref().map(|deadline| deadline.0),
+                    imds: self.imds,
+                    ca_bundle: path(&self.ca_bundle),
+                    proxy: self.proxy.as_ref().map(|proxy| proxy.0.clone()),
+                    no_proxy: self.no_proxy.as_ref().map(|list| list.join(",")),
+                    identity: IdentitySetting {
+                        profile: self.profile.clone(),
+                        credentials_file: path(&self.credentials_file),
+                        config_file: path(&self.config_file),
+                    },
+                    endpoint: self.endpoint.as_ref().map(|url| url.0.clone()),
+                    fips: self.fips,
+                    dual_stack: self.dual_stack,
+                }
+            }
+        }
+    };
+}
+
+with_options! {
+    /// What holds for every image.
+    #[derive(Default)]
+    Defaults {}
+}
+
+with_options! {
+    /// What holds for some images.
+    Rule {
+        /// Patterns of images, with the meaning of `matchImages` in the CredentialProviderConfig.
+        r#match: Vec<ImagePattern>,
+        /// The registry of ECR that stands behind these names: a mirror, a CNAME, a pull-through cache. Its
+        /// password is given to them.
+        registry: Option<RegistryHost>,
+    }
+}
+
+impl Rule {
+    pub(super) fn is_for(&self, image: &ImageReference) -> bool {
+        self.r#match.iter().any(|pattern| pattern.0.matches(image).is_ok())
+    }
+
+    /// Whether the path of an image of this registry decides if this rule is for it.
+    pub(super) fn has_path_for_registry_of(&self, image: &ImageReference) -> bool {
+        let is_for_registry =
+            |pattern: &Pattern| matches!(pattern.matches(image), Ok(()) | Err(Miss::Path { .. }));
+        self.r#match.iter().any(|pattern| pattern.0.has_path() && is_for_registry(&pattern.0))
+    }
+}
+
+/// A partition of AWS.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ExtraPartition {
+    /// Its name as in ARNs, `aws-iso` say.
+    name: String,
+    /// What the names of its regions start with, `us-iso-` say.
+    region_prefix: String,
+    /// The end of `<account>.dkr.ecr.<region>.<suffix>`, and of `api.ecr.<region>.<suffix>`.
+    dns_suffix: String,
+    /// The end of `<account>.dkr-ecr.<region>.<suffix>`, if it has such names.
+    dual_stack_dns_suffix: Option<String>,
+}
+
+impl ExtraPartition {
+    pub(super) fn partition(&self) -> Partition {
+        Partition {
+            name: self.name.clone().into(),
+            region_prefix: self.region_prefix.clone().into(),
+            suffix: self.dns_suffix.clone().into(),
+            dual_stack_suffix: self.dual_stack_dns_suffix.clone().map(Into::into),
+        }
+    }
+}
+
+/// The cache of tokens.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CacheSection {
+    /// Whether to keep tokens for the other calls on this node.
+    pub(super) enabled: Option<bool>,
+    /// Where to keep them, as an absolute path.
+    pub(super) directory: Option<AbsolutePath>,
+}
+
+/// A text with a meaning that is checked when the file is read, so that a mistake has a line and a column.
+macro_rules! checked_text {
+    ($(#[$outer:meta])* $name:ident($type:ty) = $check:expr) => {
+        $(#[$outer])*
+        #[derive(Clone, Debug, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[serde(try_from = "String")]
+        pub(super) struct $name(#[cfg_attr(test, schemars(with = "String"))] pub(super) $type);
+
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                let check: fn(String) -> Result<$type, String> = $check;
+                check(text).map(Self)
+            }
+        }
+    };
+}
+
+checked_text! { Deadline(Duration) = |text| environment::deadline(&text) }
+
+checked_text! {
+    AbsolutePath(PathBuf) = |text| match Path::new(&text) {
+        path if path.is_absolute() => Ok(path.to_owned()),
+        _ => Err(format!("`{text}` is not an absolute path")),
+    }
+}
+
+checked_text! {
+    /// The words do not quote it: it may hold a password.
+    ProxyUrl(ProxySetting) = |text| match text.as_str() {
+        "direct" => Ok(ProxySetting::Direct),
+        url if is_http_proxy(url) => Ok(ProxySetting::Url(Secret::from(text))),
+        _ => Err("this is neither the URL of an HTTP proxy (`http://HOST:PORT`) nor `direct`".into()),
+    }
+}
+
+checked_text! {
+    HttpUrl(String) = |text| {
+        let uri: Option<Uri> = text.parse().ok();
+        match uri.as_ref().and_then(Uri::scheme_str) {
+            Some("http" | "https") => Ok(text),
+            _ => Err("this is not a URL with `https://` or `http://`".into()),
+        }
+    }
+}
+
+checked_text! {
+    ImagePattern(Pattern) = |text| {
+        text.parse().map_err(|error| format!("the kubelet would not take this pattern: {error}"))
+    }
+}
+
+checked_text! {
+    RegistryHost(String) = |text| if text.contains('/') { Err(format!("`{text}` is not a host name: leave out scheme and path")) } else { Ok(text) }
+}
+
+/// Parses the file; `path` is for the errors.
+pub(super) fn parse(path: &Path, text: &str) -> Result<File, Error> {
+    let options = serde_saphyr::options! { no_schema: true, with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| describe(path, &error))
+}
+
+fn describe(path: &Path, error: &serde_saphyr::Error) -> Error {
+    use serde_saphyr::Error as Mistake;
+    let place = match error.location() {
+        Some(location) => {
+            format!("`{}`, line {}, column {}", path.display(), location.line(), location.column())
+        }
+        None => format!("`{}`", path.display()),
+    };
+    let refused = |what: String| Error::new(Code::SettingsFile, format!("{place}: {what}"));
+    match error {
+        Mistake::SerdeUnknownField { field, expected, .. } => {
+            refused(format!("unknown key `{field}`")).with_remedy(nearest(field, expected))
+        }
+        Mistake::SerdeUnknownVariant { variant, expected, .. } => {
+            refused(format!("unknown value `{variant}`")).with_remedy(nearest(variant, expected))
+        }
+        Mistake::SerdeMissingField { field, .. } => refused(format!("the key `{field}` is missing")),
+        Mistake::DuplicateMappingKey { key: Some(key), .. } => {
+            refused(format!("the key `{key}` stands here again"))
+        }
+        other => {
+            let text = other.to_string();
+            let words = text.split(" at line ").next().unwrap_or_default();
+            refused(words.to_owned())
+        }
+    }
+}
+
+/// What was probably meant, or all that there is.
+fn nearest(word: &str, known: &[&str]) -> String {
+    let best = known.iter().map(|known| (strsim::jaro_winkler(word, known), known));
+    match best.max_by(|one, other| one.0.total_cmp(&other.0)) {
+        Some((similarity, known)) if similarity > 0.8 => format!("write `{known}`"),
+        _ => format!("known here are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `SNAPSHOTS=overwrite cargo test --lib settings` writes it anew.
+    #[test]
+    fn the_schema_for_editors_is_that_of_the_types() {
+        let schema = schemars::generate::SchemaSettings::draft2020_12()
+            .into_generator()
+            .into_root_schema_for::<File>();
+        let text = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
+        let shipped = snapbox::Data::read_from(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/settings.schema.json"),
+            Some(snapbox::data::DataFormat::Text),
+        );
+        snapbox::assert_data_eq!(text, shipped.raw());
+    }
+
+    #[test]
+    fn the_sample_that_is_shipped_is_valid() {
+        let text = include_str!("../../node-config/config.yaml");
+        let file = parse(Path::new("config.yaml"), text).expect("valid");
+        assert_eq!(file.registries.len(), 3);
+    }
+}

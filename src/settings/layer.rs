@@ -1,0 +1,71 @@
+//! One place where settings come from: a rule, the defaults of the file, or the environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::Uri;
+
+use super::{IdentitySetting, Imds};
+use crate::secret::Secret;
+
+/// What one place sets. The meaning of each is in `file`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Layer {
+    pub(super) deadline: Option<Duration>,
+    pub(super) imds: Option<Imds>,
+    pub(super) ca_bundle: Option<PathBuf>,
+    pub(super) proxy: Option<ProxySetting>,
+    pub(super) no_proxy: Option<String>,
+    pub(super) identity: IdentitySetting,
+    pub(super) endpoint: Option<String>,
+    pub(super) fips: Option<bool>,
+    pub(super) dual_stack: Option<bool>,
+}
+
+impl Layer {
+    /// What this sets and, where it sets nothing, what `lower` does.
+    pub(super) fn over(self, lower: Self) -> Self {
+        Self {
+            deadline: self.deadline.or(lower.deadline),
+            imds: self.imds.or(lower.imds),
+            ca_bundle: self.ca_bundle.or(lower.ca_bundle),
+            proxy: self.proxy.or(lower.proxy),
+            no_proxy: self.no_proxy.or(lower.no_proxy),
+            identity: self.identity.over(lower.identity),
+            endpoint: self.endpoint.or(lower.endpoint),
+            fips: self.fips.or(lower.fips),
+            dual_stack: self.dual_stack.or(lower.dual_stack),
+        }
+    }
+}
+
+impl IdentitySetting {
+    fn over(self, lower: Self) -> Self {
+        Self {
+            profile: self.profile.or(lower.profile),
+            credentials_file: self.credentials_file.or(lower.credentials_file),
+            config_file: self.config_file.or(lower.config_file),
+        }
+    }
+}
+
+/// A proxy of the settings file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProxySetting {
+    /// No proxy, whatever the environment says.
+    Direct,
+    /// The URL of one; it may hold a password.
+    Url(Secret),
+}
+
+/// The URL of a proxy. One without a scheme is an HTTP proxy.
+pub(crate) fn proxy_uri(url: &str) -> Option<Uri> {
+    let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    with_scheme.parse().ok()
+}
+
+/// Whether it is one that can be used.
+pub(super) fn is_http_proxy(url: &str) -> bool {
+    let uri = proxy_uri(url).unwrap_or_default();
+    matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+}

@@ -1,0 +1,195 @@
+//! What the administrator wants: the settings file and the environment.
+//!
+//! | module | owns |
+//! |---|---|
+//! | `environment` | the variables, in one table |
+//! | `file` | the keys of the settings file, and how its mistakes are told |
+//! | `layer` | which of several values holds |
+//!
+//! A rule of the file comes before its `defaults`, these before the environment, that before what is built in.
+
+mod environment;
+mod file;
+mod layer;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub(crate) use self::environment::CONFIG;
+pub use self::environment::{VARIABLES, Variable};
+use self::file::File;
+use self::layer::Layer;
+pub(crate) use self::layer::{ProxySetting, proxy_uri};
+use crate::error::Error;
+use crate::image::ImageReference;
+use crate::partition::Partition;
+
+/// Where the settings file is, unless `ECR_CREDENTIAL_PROVIDER_CONFIG` names another.
+pub(crate) const USUAL_FILE: &str = "/etc/ecr-credential-provider/config.yaml";
+
+/// Everything that is set, for all images.
+#[derive(Debug)]
+pub(crate) struct Configuration {
+    environment: Layer,
+    log: LogLevel,
+    cache: Cache,
+    cache_dir: Option<PathBuf>,
+    file: File,
+}
+
+impl Configuration {
+    /// What the environment sets, read with `variable`, which gives the value of an environment variable if
+    /// there is one and it is not empty.
+    pub(crate) fn from_environment<'a>(variable: impl Fn(&str) -> Option<&'a OsStr>) -> Result<Self, Error> {
+        let found = environment::read(variable)?;
+        let (log, cache, cache_dir) = (found.log, found.cache, found.cache_dir);
+        Ok(Self { environment: found.layer, log, cache, cache_dir, file: File::default() })
+    }
+
+    /// The same with a settings file, whose `text` was read from `path`.
+    pub(crate) fn with_file(self, path: &Path, text: &str) -> Result<Self, Error> {
+        let file = file::parse(path, text)?;
+        Ok(Self {
+            cache: file.cache.enabled.map_or(self.cache, |on| if on { Cache::On } else { Cache::Off }),
+            cache_dir: file.cache.directory.as_ref().map(|path| path.0.clone()).or(self.cache_dir),
+            file,
+            ..self
+        })
+    }
+
+    /// The settings that hold before it is known which image is asked for, and for images without a rule.
+    pub(crate) fn defaults(&self) -> Settings {
+        self.settings(Layer::default())
+    }
+
+    /// The first rule for `image`, if there is one, and the settings that hold for it.
+    pub(crate) fn for_image(&self, image: &ImageReference) -> Choice {
+        let mut path_matters = false;
+        for (index, rule) in self.file.registries.iter().enumerate() {
+            path_matters |= rule.has_path_for_registry_of(image);
+            if rule.is_for(image) {
+                return Choice {
+                    rule: Some(format!("`registries[{index}]`")),
+                    registry: rule.registry.as_ref().map(|registry| registry.0.clone()),
+                    path_matters,
+                    settings: self.settings(rule.layer()),
+                };
+            }
+        }
+        Choice { rule: None, registry: None, path_matters, settings: self.defaults() }
+    }
+
+    /// Partitions that the administrator added.
+    pub(crate) fn partitions(&self) -> Vec<Partition> {
+        self.file.partitions.iter().map(file::ExtraPartition::partition).collect()
+    }
+
+    fn settings(&self, rule: Layer) -> Settings {
+        let mut environment = self.environment.clone();
+        // Certificates add up.
+        let of_environment = environment.ca_bundle.take().map(|path| ("AWS_CA_BUNDLE", path));
+        let layer = rule.over(self.file.defaults.layer()).over(environment);
+        Settings {
+            deadline: layer.deadline.unwrap_or(environment::USUAL_DEADLINE),
+            imds: layer.imds.unwrap_or(Imds::Auto),
+            cache: self.cache,
+            cache_dir: self.cache_dir.clone(),
+            log: self.log,
+            ca_bundles: layer
+                .ca_bundle
+                .into_iter()
+                .map(|path| ("caBundle", path))
+                .chain(of_environment)
+                .collect(),
+            proxy: layer.proxy,
+            no_proxy: layer.no_proxy,
+            identity: Some(layer.identity).filter(|identity| *identity != IdentitySetting::default()),
+            endpoint: layer.endpoint,
+            fips: layer.fips,
+            dual_stack: layer.dual_stack,
+        }
+    }
+}
+
+/// What the settings say of one image.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    /// The rule, for people.
+    pub(crate) rule: Option<String>,
+    /// The registry of ECR that stands behind the image's host name, if the rule names one.
+    pub(crate) registry: Option<String>,
+    /// Whether the path took part in the choice. Another rule may be for another image of the same registry,
+    /// so the kubelet must not use the answer for all of them.
+    pub(crate) path_matters: bool,
+    pub(crate) settings: Settings,
+}
+
+/// The settings of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// How long the whole run may take.
+    pub(crate) deadline: Duration,
+    /// Whether to ask the instance metadata service.
+    pub(crate) imds: Imds,
+    /// Whether to keep tokens.
+    pub(crate) cache: Cache,
+    /// Where to keep them, if not at the usual place.
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// How much to write to stderr.
+    pub(crate) log: LogLevel,
+    /// Files of certificates to trust in addition to the node's store, with the settings that name them.
+    pub(crate) ca_bundles: Vec<(&'static str, PathBuf)>,
+    /// The proxy, if it is not for the environment to say.
+    pub(crate) proxy: Option<ProxySetting>,
+    /// What goes without it, in the form of `NO_PROXY`, if that is not for the environment to say either.
+    pub(crate) no_proxy: Option<String>,
+    /// The identity that the settings file names. Then no other is looked for.
+    pub(crate) identity: Option<IdentitySetting>,
+    /// The URL of the API of ECR.
+    pub(crate) endpoint: Option<String>,
+    /// Whether to ask the FIPS endpoint, if it is not for the host name to say.
+    pub(crate) fips: Option<bool>,
+    /// Whether to ask the endpoint that is reachable over IPv6 too.
+    pub(crate) dual_stack: Option<bool>,
+}
+
+/// A profile in AWS files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IdentitySetting {
+    pub(crate) profile: Option<String>,
+    pub(crate) credentials_file: Option<PathBuf>,
+    pub(crate) config_file: Option<PathBuf>,
+}
+
+/// Whether to ask the EC2 instance metadata service. Elsewhere nothing answers at its address, or a
+/// firewall drops the packets and the time is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Imds {
+    /// Only where the machine says that it is EC2.
+    Auto,
+    /// Always.
+    Enabled,
+    /// Never.
+    Disabled,
+}
+
+/// Whether to keep tokens for the other calls on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cache {
+    /// Keep them.
+    On,
+    /// Neither keep nor look.
+    Off,
+}
+
+/// How much to write to stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogLevel {
+    /// The one line of a failure.
+    Error,
+    /// Every step.
+    Debug,
+}
