@@ -4,6 +4,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::cache_command::{self, CacheCommand};
+use crate::doctor::{self, DoctorCommand};
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 
@@ -31,6 +32,8 @@ enum Command {
     /// Show or remove the tokens that this node holds
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Walk the way of a pull on this node, and say where it ends
+    Doctor(DoctorCommand),
 }
 
 const TRY_IT: &str = "\
@@ -47,6 +50,7 @@ pub(crate) fn run(host: &Host) -> Result<(), Error> {
             crate::kubelet::answer_request(host)
         }
         Ok(CommandLine { command: Some(Command::Cache(command)) }) => cache_command::run(host, &command),
+        Ok(CommandLine { command: Some(Command::Doctor(command)) }) => doctor::run(host, &command),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             print(&error.render().to_string())
         }

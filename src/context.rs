@@ -1,6 +1,7 @@
 //! What one run carries from the edge down to AWS.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::aws_files::AwsFiles;
 use crate::error::{Code, Error};
@@ -24,16 +25,27 @@ pub(crate) struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(host: &'a Host, settings: Settings) -> Self {
-        let deadline = host.deadline(settings.deadline);
+        Self::lasting(settings.deadline, host, settings)
+    }
+
+    /// With another deadline than that of one call.
+    pub(crate) fn lasting(limit: Duration, host: &'a Host, settings: Settings) -> Self {
+        let deadline = host.deadline(limit);
         let log = Log::new(settings.log, host.stopwatch());
         let watchdog = Watchdog::arm(deadline);
         let aws_files = AwsFiles::new(settings.identity.as_ref(), |name| host.variable(name));
         Self { host, settings, aws_files, deadline, watchdog, log }
     }
 
-    /// The same run with other settings, once it is known which image it is for. The files that they name are
-    /// checked.
+    /// The same run with other settings and their deadline, once it is known which image it is for.
     pub(crate) fn with(&self, settings: Settings) -> Result<Self, Error> {
+        let deadline = self.host.deadline(settings.deadline);
+        self.watchdog.move_deadline(deadline);
+        Ok(Self { deadline, ..self.with_settings(settings)? })
+    }
+
+    /// The same run with other settings, but the same deadline. The files that they name are checked.
+    pub(crate) fn with_settings(&self, settings: Settings) -> Result<Self, Error> {
         let identity = settings.identity.clone().unwrap_or_default();
         let named = [(identity.credentials_file, Readers::Owner), (identity.config_file, Readers::Anybody)];
         for (path, readers) in named {
@@ -43,16 +55,8 @@ impl<'a> Context<'a> {
             }
         }
         let aws_files = AwsFiles::new(settings.identity.as_ref(), |name| self.host.variable(name));
-        let deadline = self.host.deadline(settings.deadline);
-        self.watchdog.move_deadline(deadline);
-        Ok(Self {
-            host: self.host,
-            settings,
-            aws_files,
-            deadline,
-            watchdog: self.watchdog.clone(),
-            log: self.log,
-        })
+        let Self { host, deadline, log, .. } = *self;
+        Ok(Self { host, settings, aws_files, deadline, watchdog: self.watchdog.clone(), log })
     }
 }
 
@@ -63,9 +67,12 @@ pub(crate) fn within_deadline(
 ) -> Result<(), Error> {
     let configuration = Configuration::from_environment(|name| host.variable(name))?;
     let context = Context::new(host, configuration.defaults());
-    let outcome = with_settings_file(configuration, &context).and_then(|configuration| {
-        let context = context.with(configuration.defaults())?;
-        work(&configuration, &context)
+    let outcome = read_settings_file(&context).and_then(|file| {
+        let configuration = match file {
+            Some((path, text)) => configuration.with_file(&path, &text)?,
+            None => configuration,
+        };
+        work(&configuration, &context.with(configuration.defaults())?)
     });
     if !context.watchdog.ends_the_run() {
         // The deadline has passed just now, and its line is being written.
@@ -74,18 +81,18 @@ pub(crate) fn within_deadline(
     outcome
 }
 
-/// Adds the settings file. It need not be there, unless a variable names it.
-fn with_settings_file(configuration: Configuration, context: &Context<'_>) -> Result<Configuration, Error> {
+/// The settings file and what is in it. It need not be there, unless a variable names it.
+pub(crate) fn read_settings_file(context: &Context<'_>) -> Result<Option<(PathBuf, String)>, Error> {
     let named = context.host.variable(settings::CONFIG.name).map(Path::new);
     let path = named.unwrap_or(Path::new(settings::USUAL_FILE));
     context.watchdog.enter(format!("reading `{}`", path.display()));
     let text = match host::read_file(path) {
-        Err(error) if error.is_not_found() && named.is_none() => return Ok(configuration),
+        Err(error) if error.is_not_found() && named.is_none() => return Ok(None),
         text => text.map_err(|error| Error::new(Code::SettingsFile, error))?,
     };
     ownership::check(path, Readers::Anybody)?;
     let not_text = |_| Error::new(Code::SettingsFile, format!("`{}` is not UTF-8 text", path.display()));
     let text = String::from_utf8(text).map_err(not_text)?;
     context.log.debug(|| format!("settings of `{}`", path.display()));
-    configuration.with_file(path, &text)
+    Ok(Some((path.to_owned(), text)))
 }

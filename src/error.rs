@@ -92,6 +92,8 @@ codes! {
         => "correct the place that is named; editors know the keys by `packaging/settings.schema.json`";
     206 Untrusted Settings "others can change or read a file that must be ours alone"
         => "change its mode or owner";
+    207 Kubelet Settings "the kubelet would not get a password from us"
+        => "correct what is named, then restart the kubelet";
 
     301 NoIdentity Identity "no AWS identity found"
         => "give the provider one: `AWS_SHARED_CREDENTIALS_FILE` with an absolute path in the `env` of the CredentialProviderConfig is the usual way outside EC2";
@@ -136,6 +138,8 @@ codes! {
         => "try again; if it lasts, check what answers at the endpoint: ECR issues tokens for 12 hours";
     607 Refused Answer "AWS refuses the request"
         => "see the message of AWS";
+    608 Pull Answer "the registry does not give the image"
+        => "check the image reference, and that the identity may `ecr:BatchGetImage` and `ecr:GetDownloadUrlForLayer` there";
 
     701 ClockWrong Clock "AWS finds our clock wrong"
         => "set this machine's clock (`timedatectl`, chrony)";
@@ -184,7 +188,7 @@ impl fmt::Display for Code {
 /// The cause names what was tried (a host, a file, a field) and the innermost reason last. It never
 /// holds a secret; what is built from foreign text is cleaned where that text enters (`aws::classify`).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{code} {}: {cause}; {}", code.title(), remedy.as_deref().unwrap_or(code.remedy()))]
+#[error("{code} {}: {cause}; {}", code.title(), self.remedy())]
 pub struct Error {
     code: Code,
     cause: String,
@@ -226,6 +230,11 @@ impl Error {
     /// What was tried and why it failed, without code, title and remedy.
     pub fn cause(&self) -> &str {
         &self.cause
+    }
+
+    /// What to do about it.
+    pub(crate) fn remedy(&self) -> &str {
+        self.remedy.as_deref().unwrap_or(self.code.remedy())
     }
 
     /// The remedy, if it is not that of the code.

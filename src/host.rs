@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -12,6 +14,7 @@ use rustix::system::uname;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::clock::{Moment, SinceBoot};
+use crate::secret::Secret;
 
 /// What `main` hands down: arguments and environment as they were at the start, and the start itself.
 #[derive(Debug)]
@@ -46,6 +49,17 @@ impl Host {
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         let all = self.environment.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
         all.filter(|(_, value)| !value.is_empty())
+    }
+
+    /// Starts this program anew in the place of this process, with more arguments and with the environment that
+    /// the kubelet gives to a plugin. Returns only if that fails.
+    pub(crate) fn start_anew(&self, arguments: &[&str], environment: &[(String, Secret)]) -> io::Error {
+        let mut command = Command::new("/proc/self/exe");
+        command.args(self.arguments.get(1..).unwrap_or_default()).args(arguments);
+        // A service has none.
+        command.env_remove("HOME");
+        command.envs(environment.iter().map(|(name, value)| (name, value.expose())));
+        command.exec()
     }
 
     /// The time since the process started.
@@ -104,6 +118,10 @@ pub(crate) fn moment() -> Moment {
 /// The name of this machine, which is that of the node unless the kubelet was told another.
 pub(crate) fn node_name() -> String {
     uname().nodename().to_string_lossy().into_owned()
+}
+
+pub(crate) fn stdout_is_terminal() -> bool {
+    io::stdout().is_terminal()
 }
 
 pub(crate) fn stdin_is_terminal() -> bool {

@@ -53,6 +53,11 @@ impl ImageReference {
         }
     }
 
+    /// What names the version: the digest or, without one, the tag; `latest` without either.
+    pub(crate) fn tag_or_digest(&self) -> &str {
+        self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
+    }
+
     /// `host[:port]/path`: a key that is for this repository alone.
     pub fn auth_key_with_path(&self) -> String {
         format!("{}/{}", self.auth_key(), self.repository)

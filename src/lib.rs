@@ -13,7 +13,7 @@
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | edge | `host`, `watchdog`, `ownership`, [`role`], `kubelet`, `cli`, `cache_command` | the process |
+//! | edge | `host`, `watchdog`, `ownership`, [`role`], `kubelet`, `cli`, `cache_command`, `doctor` | the process |
 //! | edge, reading only | [`node`] | the files of the kubelet, by way of `host` |
 //! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws` | files in the directory of `cache`; the network, through the AWS SDK, and the `credential_process` in `aws` |
 //! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`secret`], [`error`] | their arguments |
@@ -26,6 +26,7 @@ mod cli;
 pub mod clock;
 mod context;
 mod dmi;
+mod doctor;
 pub mod duration;
 pub mod error;
 pub mod freshness;

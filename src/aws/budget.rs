@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 
 use crate::context::Context;
+
+/// How long to wait for a connection: three attempts of TCP to start one.
+const LONGEST_CONNECT: Duration = Duration::from_millis(3100);
 
 /// The time for everything that is done for one token.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +27,12 @@ impl Budget {
     /// All that is left until the deadline. Three attempts and the pauses between them fit in, with some time
     /// left to report what went wrong.
     pub(crate) fn whole(context: &Context<'_>) -> Self {
-        let total = context.deadline.remaining();
-        Self { total, attempt: total.mul_f32(0.24), gives_up_after: None }
+        Self::of(context.deadline.remaining())
+    }
+
+    /// The time that one call has.
+    pub(super) fn of(deadline: Duration) -> Self {
+        Self { total: deadline, attempt: deadline.mul_f32(0.24), gives_up_after: None }
     }
 
     /// What may be spent on a token that is not needed yet.
@@ -36,9 +44,17 @@ impl Budget {
 
     pub(super) fn timeouts(self) -> TimeoutConfig {
         TimeoutConfig::builder()
-            .connect_timeout(self.attempt.min(Duration::from_millis(3100)))
+            .connect_timeout(self.attempt.min(LONGEST_CONNECT))
             .read_timeout(self.attempt)
             .operation_attempt_timeout(self.attempt)
+            .build()
+    }
+
+    /// For one request that is not the SDK's.
+    pub(super) fn connector_settings(self) -> HttpConnectorSettings {
+        HttpConnectorSettings::builder()
+            .connect_timeout(self.attempt.min(LONGEST_CONNECT))
+            .read_timeout(self.attempt)
             .build()
     }
 

@@ -100,7 +100,7 @@ pub(super) fn credentials_error(error: &CredentialsError, doing: &Doing<'_>) -> 
     }
 }
 
-fn connector_error(error: &ConnectorError, doing: &Doing<'_>) -> Error {
+pub(super) fn connector_error(error: &ConnectorError, doing: &Doing<'_>) -> Error {
     if error.is_timeout() {
         return no_answer(error, doing);
     }
@@ -269,7 +269,7 @@ pub(super) fn causes(error: &(dyn StdError + 'static)) -> String {
     texts.join(": ")
 }
 
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
     chain(error).last().map(text_of).unwrap_or_default()
 }
 

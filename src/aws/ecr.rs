@@ -3,7 +3,6 @@
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_smithy_types::DateTime;
-use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use jiff::{SignedDuration, Timestamp};
 
 use super::classify::{Doing, sdk_error};
@@ -71,18 +70,18 @@ async fn ask_public(config: &SdkConfig, doing: &Doing<'_>) -> Result<Parts, Erro
 /// about endpoints, and from the host name of the registry the kind of endpoint.
 async fn sdk_config(registry: &Registry, credentials: Credentials, way: &Way<'_>) -> SdkConfig {
     let settings = &way.context.settings;
-    let config = way.sdk_config(Some(credentials)).await;
-    let has_custom_endpoint = has_custom_endpoint(registry, &config);
-    let of_unknown_partition = || registry.api_of_unknown_partition().filter(|_| !has_custom_endpoint);
-    let mut builder = config.clone().into_builder();
-    if let Some(url) = settings.endpoint.clone().or_else(of_unknown_partition) {
-        // The SDK takes no kind of endpoint together with an endpoint, and a variable for the service before this.
+    let service = match registry {
+        Registry::Private(_) => "ECR",
+        Registry::Public { .. } => "ECR PUBLIC",
+    };
+    let config = way.sdk_config(Some(credentials), service).await;
+    let custom = settings.endpoint.clone().or_else(|| config.endpoint_url().map(str::to_owned));
+    let mut builder = config.into_builder();
+    if let Some(url) = custom.or_else(|| registry.api_of_unknown_partition()) {
+        // The SDK refuses to choose a kind of endpoint for an endpoint that was chosen already.
         builder.set_use_fips(None);
         builder.set_use_dual_stack(None);
-        return builder.service_config(NothingForServices).endpoint_url(url).build();
-    }
-    if has_custom_endpoint {
-        return config;
+        return builder.endpoint_url(url).build();
     }
     if let Some(fips) = settings.fips.or(registry.is_fips().then_some(true)) {
         builder.set_use_fips(Some(fips));
@@ -91,30 +90,6 @@ async fn sdk_config(registry: &Registry, credentials: Credentials, way: &Way<'_>
         builder.set_use_dual_stack(Some(dual_stack));
     }
     builder.build()
-}
-
-/// Stands in the place of `AWS_ENDPOINT_URL_ECR` and its kin where they do not count.
-#[derive(Debug)]
-struct NothingForServices;
-
-impl LoadServiceConfig for NothingForServices {
-    fn load_config(&self, _: ServiceConfigKey<'_>) -> Option<String> {
-        None
-    }
-}
-
-fn has_custom_endpoint(registry: &Registry, config: &SdkConfig) -> bool {
-    let service = match registry {
-        Registry::Private(_) => "ECR",
-        Registry::Public { .. } => "ECR PUBLIC",
-    };
-    let key = ServiceConfigKey::builder()
-        .service_id(service)
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build();
-    let for_service = config.service_config().zip(key.ok()).and_then(|(source, key)| source.load_config(key));
-    for_service.is_some() || config.endpoint_url().is_some()
 }
 
 /// The time of the answer by AWS's clock, or by ours where the answer does not say it.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aws_smithy_async::rt::sleep::SharedAsyncSleep;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -30,6 +30,7 @@ use http_body_util::Limited;
 use jiff::Timestamp;
 use rustls::CertificateError;
 
+use super::Budget;
 use super::proxy::{Proxies, Proxy};
 use super::{classify, trust};
 use crate::context::Context;
@@ -71,6 +72,8 @@ pub(super) struct Exchange {
     pub(super) is_resolving: bool,
     /// Whether the connection failed because nobody who is trusted issued the certificate of the server.
     pub(super) is_issuer_unknown: bool,
+    /// The addresses of the name that was resolved for it: of the server or, with a proxy, of that.
+    pub(super) addresses: Vec<IpAddr>,
     /// The time of the answer by the clock of who answered.
     pub(super) date: Option<Timestamp>,
 }
@@ -136,6 +139,17 @@ impl Transport {
     /// Forgets the last exchange, so that it is not taken for one of what is done next.
     pub(super) fn start_afresh(&self) {
         *lock(&self.0.last) = Exchange::default();
+    }
+
+    /// Sends one request, without the SDK.
+    pub(super) async fn send(
+        &self,
+        request: HttpRequest,
+        budget: Budget,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let sleep = Some(SharedAsyncSleep::new(TokioSleep::new()));
+        let dispatcher = Dispatcher { shared: self.0.clone(), settings: budget.connector_settings(), sleep };
+        dispatcher.call(request).await
     }
 
     pub(super) fn last_exchange(&self) -> Exchange {
@@ -257,7 +271,11 @@ impl ResolveDns for Resolver {
             lock(&self.last).is_resolving = false;
             self.watchdog.enter(format!("waiting for `{name}`"));
             match addresses {
-                Ok(addresses) => Ok(addresses.map(|address| address.ip()).collect()),
+                Ok(addresses) => {
+                    let addresses: Vec<_> = addresses.map(|address| address.ip()).collect();
+                    lock(&self.last).addresses.clone_from(&addresses);
+                    Ok(addresses)
+                }
                 Err(error) => Err(ResolveDnsError::new(Error::new(Code::NameNotFound, error))),
             }
         })

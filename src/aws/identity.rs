@@ -27,10 +27,10 @@ use crate::host::{self, Host};
 use crate::settings::Imds;
 
 /// Who asks.
-pub(super) struct Identity {
+pub(crate) struct Identity {
     pub(super) credentials: Credentials,
     /// Where they come from, and the id of the access key, which is no secret.
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 /// Finds credentials. The first source that has some, or fails to get those that it is configured for, decides.

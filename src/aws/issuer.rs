@@ -28,17 +28,21 @@ const LONGEST_HEAD: u64 = 1 << 14;
 /// Adds to `error`, of a server that the transport was connected to last, who issued its certificate and who
 /// could have. Leaves it as it is if that cannot be found out within `limit`.
 pub(super) async fn named(error: Error, transport: &Transport, limit: Duration) -> Error {
-    let last = transport.last_exchange();
-    // In a thread of its own, which nobody waits for once the limit is over.
-    let look = tokio::task::spawn_blocking(move || chain_of(&last.endpoint, last.proxy.as_ref()));
-    let chain = tokio::time::timeout(limit, look).await;
-    match chain.ok().and_then(|chain| last_issuer(&chain.ok()??)) {
+    match of_last(transport, limit).await {
         Some(issuer) => {
             let trusted = transport.description_of_trusted();
             error.with_detail(format!("issued by `{issuer}`, while trusted are {trusted}"))
         }
         None => error,
     }
+}
+
+/// Who issued the certificate of the server that the transport was connected to last.
+pub(super) async fn of_last(transport: &Transport, limit: Duration) -> Option<String> {
+    let last = transport.last_exchange();
+    // In a thread of its own, which nobody waits for once the limit is over.
+    let look = tokio::task::spawn_blocking(move || chain_of(&last.endpoint, last.proxy.as_ref()));
+    last_issuer(&tokio::time::timeout(limit, look).await.ok()?.ok()??)
 }
 
 /// The certificates that the server at `endpoint` shows, its own first.

@@ -17,6 +17,7 @@
 //! | `trust` | the certificates that TLS trusts |
 //! | `issuer` | who issued the certificate of a server that is not trusted |
 //! | `budget` | how long all of it may take |
+//! | `probe` | the same steps one by one, for `doctor` |
 //! | `classify` | from an error of the SDK to one of ours, without secrets |
 
 mod budget;
@@ -26,6 +27,7 @@ mod ecr;
 mod http;
 mod identity;
 mod issuer;
+mod probe;
 mod process;
 mod profiles;
 mod proxy;
@@ -34,8 +36,10 @@ mod trust;
 mod way;
 
 use aws_config::BehaviorVersion;
+use tokio::runtime::Runtime;
 
 pub(crate) use self::budget::Budget;
+pub(crate) use self::probe::Probe;
 use self::way::Way;
 use crate::context::Context;
 use crate::error::{Code, Error};
@@ -58,19 +62,11 @@ pub(crate) fn issue_token(
     budget: Budget,
     context: &Context<'_>,
 ) -> Result<Issued, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(Code::Internal, format!("cannot start the runtime: {error}")))?;
+    let runtime = runtime()?;
     let issue = async {
         let transport = http::Transport::new(context, profiles::ca_bundle(context).await);
         let way = Way { region: registry.region(), budget, transport: &transport, context };
-        match issue_by(&way, registry).await {
-            Err(error) if transport.last_exchange().is_issuer_unknown => {
-                Err(issuer::named(error, &transport, context.deadline.remaining() / 2).await)
-            }
-            outcome => outcome,
-        }
+        named_issuer(issue_by(&way, registry).await, &transport, context).await
     };
     let outcome = runtime.block_on(async {
         let Some(limit) = budget.gives_up_after else { return issue.await };
@@ -89,4 +85,23 @@ async fn issue_by(way: &Way<'_>, registry: &Registry) -> Result<Issued, Error> {
     let identity = identity::resolve(way).await?;
     let token = ecr::ask(registry, identity.credentials, way).await?;
     Ok(Issued { token, identity: identity.name })
+}
+
+fn runtime() -> Result<Runtime, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Error::new(Code::Internal, format!("cannot start the runtime: {error}")))
+}
+
+/// The outcome or, if nobody who is trusted vouches for a server, the error with who does.
+async fn named_issuer<T>(
+    outcome: Result<T, Error>,
+    transport: &http::Transport,
+    context: &Context<'_>,
+) -> Result<T, Error> {
+    match outcome {
+        Err(error) if transport.last_exchange().is_issuer_unknown => {
+            Err(issuer::named(error, transport, context.deadline.remaining() / 2).await)
+        }
+        outcome => outcome,
+    }
 }

@@ -28,7 +28,7 @@ impl Role<'_> {
         way: &Way<'_>,
     ) -> Result<Credentials, Error> {
         let doing = Doing::start(what.to_owned(), way.transport, Some(&credentials));
-        let client = Client::new(&way.sdk_config(Some(credentials)).await);
+        let client = Client::new(&way.sdk_config(Some(credentials), "STS").await);
         let call = client
             .assume_role()
             .role_arn(self.arn)
@@ -53,7 +53,7 @@ impl Role<'_> {
         way: &Way<'_>,
     ) -> Result<Credentials, Error> {
         let doing = Doing::start(what.to_owned(), way.transport, None).hiding(token);
-        let client = Client::new(&way.sdk_config(None).await);
+        let client = Client::new(&way.sdk_config(None, "STS").await);
         let call = client
             .assume_role_with_web_identity()
             .role_arn(self.arn)

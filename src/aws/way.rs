@@ -8,6 +8,7 @@ use aws_config::{AppName, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_types::region::Region;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use super::http::Transport;
 use super::{BEHAVIOR, Budget};
@@ -23,9 +24,20 @@ pub(super) struct Way<'a> {
     pub(super) context: &'a Context<'a>,
 }
 
+/// Nothing more is said of a service.
+#[derive(Debug)]
+struct Settled;
+
+impl LoadServiceConfig for Settled {
+    fn load_config(&self, _: ServiceConfigKey<'_>) -> Option<String> {
+        None
+    }
+}
+
 impl Way<'_> {
-    /// For the client of a service, which signs with `credentials` if there are any.
-    pub(super) async fn sdk_config(&self, credentials: Option<Credentials>) -> SdkConfig {
+    /// For the client of a service, which signs with `credentials` if there are any. Which endpoint the environment
+    /// and the files name for it is settled here, as the SDK panics on an empty variable.
+    pub(super) async fn sdk_config(&self, credentials: Option<Credentials>, service: &str) -> SdkConfig {
         let loader = aws_config::defaults(BEHAVIOR())
             .region(self.region())
             .profile_files(self.profile_files())
@@ -37,10 +49,22 @@ impl Way<'_> {
                 AppName::new(env!("CARGO_PKG_NAME"))
                     .unwrap_or_else(|_| unreachable!("a package name is valid")),
             );
-        match credentials {
+        let config = match credentials {
             Some(credentials) => loader.credentials_provider(credentials).load().await,
             None => loader.no_credentials().load().await,
-        }
+        };
+        let key = ServiceConfigKey::builder()
+            .service_id(service)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build();
+        let of_service =
+            config.service_config().zip(key.ok()).and_then(|(source, key)| source.load_config(key));
+        let of_all = config.endpoint_url().map(str::to_owned);
+        let endpoint = [of_service, of_all].into_iter().flatten().find(|url| !url.is_empty());
+        let mut builder = config.into_builder();
+        builder.set_endpoint_url(endpoint);
+        builder.service_config(Settled).build()
     }
 
     /// For the sources of credentials that the SDK asks itself.

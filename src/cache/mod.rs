@@ -225,6 +225,27 @@ fn of_user(host: &Host) -> Option<PathBuf> {
     Some(folder.join(OF_OTHERS))
 }
 
+/// What is in the cache for `registry`, in words.
+pub(crate) fn describe(registry: Option<&Registry>, context: &Context<'_>) -> Result<String, Error> {
+    if context.settings.cache == Cache::Off {
+        return Ok("off".into());
+    }
+    let path = path(context)?;
+    let Some(_) = Directory::open(&path)? else {
+        return Ok(format!("`{}` is not there yet", path.display()));
+    };
+    let token = registry.and_then(|registry| Slot::of(registry, context)?.token());
+    let token = match token.map(|entry| (entry.stage(&host::moment()), entry)) {
+        None => return Ok(format!("`{}` can be used", path.display())),
+        Some((Stage::Fresh(_), entry)) => format!("fresh until {:.0}", entry.refresh_at),
+        Some((Stage::Due(_) | Stage::Doubtful(_), entry)) => {
+            format!("due to be replaced, valid until {:.0}", entry.token.expires_at)
+        }
+        Some((Stage::Expired, _)) => "expired".into(),
+    };
+    Ok(format!("`{}` can be used; the token for this registry is {token}", path.display()))
+}
+
 /// All tokens in the cache at `path`, in no order; those that cannot be read are left out.
 pub(crate) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
     let Some(directory) = Directory::open(path)? else { return Ok(Vec::new()) };

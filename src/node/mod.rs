@@ -58,6 +58,17 @@ pub fn inspect(root: &Path, image: &ImageReference, this_program: &Path) -> Vec<
     findings
 }
 
+/// The provider that the kubelet asks first for `image`.
+pub fn provider_for(root: &Path, image: &ImageReference) -> Option<Provider> {
+    let findings = &mut Vec::new();
+    let (config, _) = both(find_flags(root, findings)?, findings)?;
+    let is_for = |provider: &Provider| {
+        let mut patterns = provider.match_images.iter().filter_map(|(_, text)| text.parse::<Pattern>().ok());
+        patterns.any(|pattern| pattern.matches(image).is_ok())
+    };
+    config::read(root, &config).ok()?.providers.into_iter().find(is_for)
+}
+
 fn find_flags(root: &Path, findings: &mut Vec<Finding>) -> Option<Flags> {
     let mut kubelets = kubelet::running(root);
     let others = kubelets.len().saturating_sub(1);

@@ -29,7 +29,7 @@ use crate::partition::Partition;
 pub(crate) const USUAL_FILE: &str = "/etc/ecr-credential-provider/config.yaml";
 
 /// Everything that is set, for all images.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Configuration {
     environment: Layer,
     log: LogLevel,
@@ -177,18 +177,20 @@ pub(crate) enum Imds {
 }
 
 /// Whether to keep tokens for the other calls on this node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Cache {
     /// Keep them.
+    #[default]
     On,
     /// Neither keep nor look.
     Off,
 }
 
 /// How much to write to stderr.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum LogLevel {
     /// The one line of a failure.
+    #[default]
     Error,
     /// Every step.
     Debug,

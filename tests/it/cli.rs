@@ -29,6 +29,7 @@ Usage: ecr-credential-provider [COMMAND]
 Commands:
   get-credentials  Answer one CredentialProviderRequest on stdin; the same as no argument at all
   cache            Show or remove the tokens that this node holds
+  doctor           Walk the way of a pull on this node, and say where it ends
 
 Options:
   -h, --help

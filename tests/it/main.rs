@@ -11,6 +11,7 @@ mod cli;
 mod credential_process;
 mod deadline;
 mod docs;
+mod doctor;
 mod faults;
 mod host_forms;
 mod identity;

@@ -30,6 +30,11 @@ fn an_empty_value_is_no_value() {
     let plugin = Plugin::with_key(&aws)
         .env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "")
         .env("ECR_CREDENTIAL_PROVIDER_LOG", "")
-        .env("AWS_CA_BUNDLE", "");
+        .env("AWS_CA_BUNDLE", "")
+        .env("AWS_ENDPOINT_URL", "")
+        .env("AWS_ENDPOINT_URL_STS", "");
     assert_eq!(plugin.ask(IMAGE).code, Some(0));
+    let name = "at `api.ecr.eu-central-1.amazonaws.com`: ";
+    let outcome = plugin.env("AWS_ENDPOINT_URL_ECR", "").ask(IMAGE);
+    assert!(outcome.stderr.starts_with("ECRP501 ") && outcome.stderr.contains(name), "{outcome:#?}");
 }

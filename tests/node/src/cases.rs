@@ -20,6 +20,7 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("nine_images_are_pulled_without_a_pull_secret", nine_images),
     ("a_kubelet_that_restarts_while_aws_is_down_keeps_pulling", restart_in_outage),
     ("a_token_that_is_due_is_served_while_aws_is_down", due_in_outage),
+    ("doctor_walks_the_way_of_a_pull", doctor),
     ("a_cache_on_a_full_or_read_only_disk_is_no_reason_to_fail", bad_disks),
     ("a_changed_password_is_fetched_without_a_change_on_the_node", changed_password),
     ("a_denial_of_aws_is_one_line_in_the_journal", denied),
@@ -98,6 +99,39 @@ fn due_in_outage(node: &mut Node) -> Result<()> {
     node.wait_until_running(&[second])?;
     ensure!(node.aws.seen().len() > calls_before, "nobody tried to replace the token");
     ensure!(node.metric("kubelet_credential_provider_plugin_errors_total")? == 0, "the plugin failed");
+    Ok(())
+}
+
+/// With the flags of the kubelet that runs, the environment that it gives to the plugin, and the real registry.
+fn doctor(node: &mut Node) -> Result<()> {
+    node.start_kubelet(&node.shipped_config())?;
+    let said = node.doctor(&["--pull", &image("sigrid-api")])?;
+    ensure!(said.status.success(), "{said:?}");
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    let expected = [
+        "the kubelet runs as process ",
+        "`*.dkr.ecr.*.amazonaws.com` matches: the kubelet asks `ecr-credential-provider`",
+        "its `env` has `AWS_SHARED_CREDENTIALS_FILE`, which hold below",
+        "profile `default`, key AKIAIOSFODNN7EXAMPLE",
+        "the API is `api.ecr.eu-central-1.amazonaws.com`, without a proxy",
+        "its certificate is issued by `",
+        "password valid until ",
+        "the registry takes the password",
+        "the first layer is at the registry itself",
+    ];
+    for words in expected {
+        ensure!(
+            text.lines().any(|line| line.starts_with("ok ") && line.contains(words)),
+            "no {words:?}: {text}"
+        );
+    }
+    // An image that no pattern matches.
+    let said = node.doctor(&["registry.example/team/app"])?;
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    ensure!(
+        !said.status.success() && text.contains("no pattern matches `registry.example/team/app`"),
+        "{text}"
+    );
     Ok(())
 }
 

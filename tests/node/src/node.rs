@@ -7,7 +7,7 @@ use std::fs::DirBuilder;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 use hyper::Request;
@@ -242,6 +242,13 @@ impl Node {
             Ok(std::net::TcpStream::connect(&url).ok())
         })?;
         Ok((moto, format!("http://{url}")))
+    }
+
+    /// Runs `doctor` on this node, as an administrator does.
+    #[expect(clippy::unused_self, reason = "there is one node, but the answer is about this one")]
+    pub(crate) fn doctor(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(format!("{BIN_DIR}/ecr-credential-provider"));
+        Ok(command.arg("doctor").args(arguments).env("HOME", "/root").output()?)
     }
 
     /// Leaves nothing of a case for the next one.

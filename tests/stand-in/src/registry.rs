@@ -30,8 +30,26 @@ pub struct Registry {
 impl Registry {
     /// Starts a registry that trusts the passwords of `aws`.
     pub fn start(aws: &Aws) -> Self {
+        Self::with_storage(aws, None)
+    }
+
+    /// Starts one that keeps its layers elsewhere, as ECR does: at `storage`, the authority of a URL.
+    pub fn with_storage(aws: &Aws, storage: Option<String>) -> Self {
         let aws = aws.clone();
-        let handler = move |request: Request<Bytes>| Reply::Answer(answer(&request, &aws));
+        let handler =
+            move |request: Request<Bytes>| Reply::Answer(answer(&request, &aws, storage.as_deref()));
+        Self { server: Server::http(ANY_PORT, None, Arc::new(handler)) }
+    }
+
+    /// Starts a storage, which gives a layer to whoever has its signed URL, and to nobody who sends a password.
+    pub fn start_storage() -> Self {
+        let handler = |request: Request<Bytes>| {
+            let is_signed = request.uri().query() == Some("X-Amz-Signature=canary-signature");
+            let has_password = request.headers().contains_key("authorization");
+            let status = if is_signed && !has_password { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+            let response = Response::builder().status(status).body(Bytes::from_static(LAYER));
+            Reply::Answer(response.expect("a valid response"))
+        };
         Self { server: Server::http(ANY_PORT, None, Arc::new(handler)) }
     }
 
@@ -41,7 +59,7 @@ impl Registry {
     }
 }
 
-fn answer(request: &Request<Bytes>, aws: &Aws) -> Response<Bytes> {
+fn answer(request: &Request<Bytes>, aws: &Aws, storage: Option<&str>) -> Response<Bytes> {
     if !password_of(request).is_some_and(|password| aws.accepts_password(&password)) {
         return Response::builder()
             .status(StatusCode::UNAUTHORIZED)
@@ -57,6 +75,11 @@ fn answer(request: &Request<Bytes>, aws: &Aws) -> Response<Bytes> {
         ("application/json", Bytes::from_static(b"{}"))
     } else if path.contains("/manifests/") {
         (MANIFEST, Bytes::from(manifest()))
+    } else if let (Some(storage), true) = (storage, path.ends_with(&digest(LAYER))) {
+        let location = format!("http://{storage}/layer?X-Amz-Signature=canary-signature");
+        let elsewhere =
+            Response::builder().status(StatusCode::TEMPORARY_REDIRECT).header("location", location);
+        return elsewhere.body(Bytes::new()).expect("a valid response");
     } else if path.ends_with(&digest(LAYER)) {
         ("application/octet-stream", Bytes::from_static(LAYER))
     } else if path.ends_with(&digest(CONFIG)) {
