@@ -21,27 +21,31 @@ pub(crate) struct AwsFiles {
 }
 
 impl AwsFiles {
-    /// As the settings file says and, where it says nothing, as every AWS SDK finds them.
+    /// As the settings file says or, if it names no identity, as every AWS SDK finds them. Where it names a file,
+    /// the other one is not looked for elsewhere: another identity may be in it.
     pub(crate) fn new<'a>(
         setting: Option<&IdentitySetting>,
         variable: impl Fn(&str) -> Option<&'a OsStr>,
     ) -> Self {
-        let setting = setting.cloned().unwrap_or_default();
-        let from_variable = variable("AWS_PROFILE").map(|name| name.to_string_lossy().into_owned());
-        let names_profile = match (&setting.profile, &from_variable) {
+        let IdentitySetting { profile, credentials_file, config_file } = setting.cloned().unwrap_or_default();
+        let of_variable = variable("AWS_PROFILE").map(|name| name.to_string_lossy().into_owned());
+        let of_variable = of_variable.filter(|_| setting.is_none());
+        let names_profile = match (&profile, &of_variable) {
             (Some(_), _) => Some("`profile` of the settings file"),
             (None, Some(_)) => Some("`AWS_PROFILE`"),
             (None, None) => None,
         };
+        let is_file_named = credentials_file.is_some() || config_file.is_some();
         let home = variable("HOME").map(Path::new);
-        let file = |path: Option<PathBuf>, name, below_home| {
-            AwsFile::new(name, path.or_else(|| path_of(variable(name).map(Path::new), home, below_home)))
+        let file = |named: Option<PathBuf>, name, below_home| {
+            let usual = || path_of(variable(name).map(Path::new), home, below_home);
+            AwsFile::new(name, if is_file_named { named } else { usual() })
         };
         Self {
-            credentials: file(setting.credentials_file, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
-            config: file(setting.config_file, "AWS_CONFIG_FILE", ".aws/config"),
+            credentials: file(credentials_file, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+            config: file(config_file, "AWS_CONFIG_FILE", ".aws/config"),
             names_profile,
-            profile: setting.profile.or(from_variable).unwrap_or_else(|| "default".to_owned()),
+            profile: profile.or(of_variable).unwrap_or_else(|| "default".to_owned()),
         }
     }
 }

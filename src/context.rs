@@ -8,7 +8,7 @@ use crate::error::{Code, Error};
 use crate::host::{self, Deadline, Host};
 use crate::log::Log;
 use crate::ownership::{self, Readers};
-use crate::settings::{self, Configuration, Settings};
+use crate::settings::{self, Configuration, IdentitySetting, Settings};
 use crate::watchdog::Watchdog;
 
 /// The host, its settings, the AWS configuration files, the one deadline and who guards it, and where to trace.
@@ -45,19 +45,36 @@ impl<'a> Context<'a> {
     }
 
     /// The same run with other settings, but the same deadline. The files that they name are checked.
-    pub(crate) fn with_settings(&self, settings: Settings) -> Result<Self, Error> {
-        let identity = settings.identity.clone().unwrap_or_default();
-        let named = [(identity.credentials_file, Readers::Owner), (identity.config_file, Readers::Anybody)];
-        for (path, readers) in named {
-            // One that is not there is told when it is read.
-            if let Some(path) = path.filter(|path| path.exists()) {
-                ownership::check(&path, readers)?;
+    pub(crate) fn with_settings(&self, mut settings: Settings) -> Result<Self, Error> {
+        if let Some(identity) = &mut settings.identity {
+            let named = [
+                ("credentialsFile", &mut identity.credentials_file, Readers::Owner),
+                ("configFile", &mut identity.config_file, Readers::Anybody),
+            ];
+            for (key, path, readers) in named {
+                if let Some(path) = path {
+                    *path = trusted_file(key, path, readers)?;
+                }
             }
         }
         let aws_files = AwsFiles::new(settings.identity.as_ref(), |name| self.host.variable(name));
+        if let Some(IdentitySetting { config_file: Some(path), .. }) = &settings.identity {
+            // It may hold a key as the credentials file does.
+            let content = aws_files.config.content(&self.watchdog).ok().flatten().unwrap_or_default();
+            if String::from_utf8_lossy(content).contains("aws_secret_access_key") {
+                trusted_file("configFile", path, Readers::Owner)?;
+            }
+        }
         let Self { host, deadline, log, .. } = *self;
         Ok(Self { host, settings, aws_files, deadline, watchdog: self.watchdog.clone(), log })
     }
+}
+
+fn trusted_file(key: &str, path: &Path, readers: Readers) -> Result<PathBuf, Error> {
+    ownership::trusted(path, readers)?.ok_or_else(|| {
+        let cause = format!("`{key}` names `{}`, which does not exist", path.display());
+        Error::new(Code::AwsConfig, cause)
+    })
 }
 
 /// Reads the settings and does `work`, which has to be over at the deadline.
@@ -86,13 +103,19 @@ pub(crate) fn read_settings_file(context: &Context<'_>) -> Result<Option<(PathBu
     let named = context.host.variable(settings::CONFIG.name).map(Path::new);
     let path = named.unwrap_or(Path::new(settings::USUAL_FILE));
     context.watchdog.enter(format!("reading `{}`", path.display()));
-    let text = match host::read_file(path) {
-        Err(error) if error.is_not_found() && named.is_none() => return Ok(None),
-        text => text.map_err(|error| Error::new(Code::SettingsFile, error))?,
+    let unusable = |cause: String| Error::new(Code::SettingsFile, cause);
+    let real = match ownership::trusted(path, Readers::Anybody)? {
+        Some(real) => real,
+        None if named.is_none() => return Ok(None),
+        None => return Err(unusable(format!("`{}` does not exist", path.display()))),
     };
-    ownership::check(path, Readers::Anybody)?;
-    let not_text = |_| Error::new(Code::SettingsFile, format!("`{}` is not UTF-8 text", path.display()));
-    let text = String::from_utf8(text).map_err(not_text)?;
+    let text = host::read_file(&real).map_err(|error| unusable(error.to_string()))?;
+    let text =
+        String::from_utf8(text).map_err(|_| unusable(format!("`{}` is not UTF-8 text", path.display())))?;
+    // Checked before it is parsed: it may have a mistake, too.
+    if settings::has_password(&text) {
+        ownership::trusted(path, Readers::Owner)?;
+    }
     context.log.debug(|| format!("settings of `{}`", path.display()));
     Ok(Some((path.to_owned(), text)))
 }

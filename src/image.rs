@@ -57,11 +57,6 @@ impl ImageReference {
     pub(crate) fn tag_or_digest(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
-
-    /// `host[:port]/path`: a key that is for this repository alone.
-    pub fn auth_key_with_path(&self) -> String {
-        format!("{}/{}", self.auth_key(), self.repository)
-    }
 }
 
 impl fmt::Display for ImageReference {

@@ -72,11 +72,8 @@ fn response_for(
         Ok(registry) => provider::answer(&registry, context)?,
         Err(reason) => Answer::not_ecr(host, &reason),
     };
-    let (cache_key_type, key) = if path_matters {
-        (CacheKeyType::Image, image.auth_key_with_path())
-    } else {
-        (CacheKeyType::Registry, image.auth_key())
-    };
+    let cache_key_type = if path_matters { CacheKeyType::Image } else { CacheKeyType::Registry };
+    let key = image.auth_key();
     Ok(match answer {
         Answer::Password { username, password, cache_duration } => {
             Response { cache_key_type, cache_duration, auth: Some(Auth { key, username, password }) }

@@ -1,11 +1,13 @@
 //! Who can change a file, and who can read it.
 //!
 //! The settings file decides who gets a password, and as whom. So it must be root's or this user's, and so must
-//! be every directory on the way to it, or its owner could put another in its place.
+//! be every directory and every symbolic link on the way to it, or its owner could put another in its place.
 
+use std::ffi::OsString;
 use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 use rustix::process::geteuid;
 
@@ -21,29 +23,78 @@ pub(crate) enum Readers {
 }
 
 const STICKY: u32 = 0o1000;
+/// As many as the kernel follows.
+const MOST_LINKS: usize = 40;
 
-/// Checks a file and the directories on the way to it, also those behind symbolic links.
-pub(crate) fn check(path: &Path, readers: Readers) -> Result<(), Error> {
-    let cannot = |path: &Path, error| {
-        Error::new(Code::Untrusted, format!("cannot look at `{}`: {error}", path.display()))
-    };
-    let real = path.canonicalize().map_err(|error| cannot(path, error))?;
-    for place in path.ancestors().chain(real.ancestors()).filter(|place| place.is_absolute()) {
-        let status = place.metadata().map_err(|error| cannot(place, error))?;
-        // /dev/null is everybody's, and empty.
-        if !status.file_type().is_char_device() {
-            check_one(place, &status, if status.is_dir() { Readers::Anybody } else { readers })?;
-        }
+/// Goes the way to a file, and checks each step and the file. Returns where it ends, which is a path without
+/// symbolic links that nobody else can change; nothing if the file is not there.
+pub(crate) fn trusted(path: &Path, readers: Readers) -> Result<Option<PathBuf>, Error> {
+    if !path.is_absolute() {
+        return Err(Error::new(Code::Untrusted, format!("`{}` is not an absolute path", path.display())));
     }
-    Ok(())
+    let mut ahead = steps_of(path);
+    let mut place = PathBuf::from("/");
+    let mut links = 0;
+    check(&place, &look(&place)?.ok_or_else(|| missing(&place))?, readers)?;
+    while let Some(step) = ahead.pop() {
+        if step == ".." {
+            place.pop();
+            continue;
+        }
+        let next = place.join(&step);
+        let Some(status) = look(&next)? else { return Ok(None) };
+        check(&next, &status, if ahead.is_empty() { readers } else { Readers::Anybody })?;
+        if !status.is_symlink() {
+            place = next;
+            continue;
+        }
+        links += 1;
+        let target = next.read_link().ok().filter(|_| links <= MOST_LINKS).ok_or_else(|| missing(&next))?;
+        if target.is_absolute() {
+            place = PathBuf::from("/");
+        }
+        ahead.extend(steps_of(&target));
+    }
+    Ok(Some(place))
 }
 
-fn check_one(path: &Path, status: &Metadata, readers: Readers) -> Result<(), Error> {
+/// The names in a path, the last first.
+fn steps_of(path: &Path) -> Vec<OsString> {
+    let steps = path.components().rev().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    steps.collect()
+}
+
+fn look(path: &Path) -> Result<Option<Metadata>, Error> {
+    match path.symlink_metadata() {
+        Ok(status) => Ok(Some(status)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Error::new(Code::Untrusted, format!("cannot look at `{}`: {error}", path.display())))
+        }
+    }
+}
+
+fn missing(path: &Path) -> Error {
+    Error::new(Code::Untrusted, format!("`{}` leads nowhere", path.display()))
+}
+
+fn check(path: &Path, status: &Metadata, readers: Readers) -> Result<(), Error> {
     let name = path.display();
     let refused = |cause: String, remedy: String| Err(Error::new(Code::Untrusted, cause).with_remedy(remedy));
     let mode = status.mode() & 0o7777;
     if ![0, geteuid().as_raw()].contains(&status.uid()) {
-        return refused(format!("`{name}` belongs to user {}", status.uid()), format!("chown root {name}"));
+        return refused(
+            format!("`{name}` belongs to user {}", status.uid()),
+            format!("chown -h root {name}"),
+        );
+    }
+    // The mode of a link says nothing, and /dev/null is everybody's, and empty.
+    if status.is_symlink() || status.file_type().is_char_device() {
+        return Ok(());
     }
     // In a sticky directory, such as /tmp, nobody can replace what is another's.
     let is_sticky = status.is_dir() && mode & STICKY != 0;
@@ -53,7 +104,7 @@ fn check_one(path: &Path, status: &Metadata, readers: Readers) -> Result<(), Err
             format!("chmod go-w {name}"),
         );
     }
-    if readers == Readers::Owner && mode & 0o044 != 0 {
+    if readers == Readers::Owner && !status.is_dir() && mode & 0o044 != 0 {
         return refused(format!("others can read `{name}` (mode {mode:04o})"), format!("chmod 0600 {name}"));
     }
     Ok(())

@@ -89,7 +89,8 @@ impl Registry {
     pub fn api_of_unknown_partition(&self) -> Option<String> {
         let partition = self.partition();
         let is_known = PARTITIONS.contains(partition);
-        (!is_known).then(|| format!("https://api.ecr.{}.{}", self.region(), partition.suffix))
+        let name = if self.is_fips() { "ecr-fips" } else { "api.ecr" };
+        (!is_known).then(|| format!("https://{name}.{}.{}", self.region(), partition.suffix))
     }
 
     /// The host names for which a password of this registry is good too: those of all accounts of the region.

@@ -75,19 +75,24 @@ async fn sdk_config(registry: &Registry, credentials: Credentials, way: &Way<'_>
         Registry::Public { .. } => "ECR PUBLIC",
     };
     let config = way.sdk_config(Some(credentials), service).await;
-    let custom = settings.endpoint.clone().or_else(|| config.endpoint_url().map(str::to_owned));
+    let of_file = settings.endpoint.clone().filter(|_| matches!(registry, Registry::Private(_)));
+    let is_custom = config.endpoint_url().is_some();
+    let of_unknown_partition = || registry.api_of_unknown_partition().filter(|_| !is_custom);
     let mut builder = config.into_builder();
-    if let Some(url) = custom.or_else(|| registry.api_of_unknown_partition()) {
-        // The SDK refuses to choose a kind of endpoint for an endpoint that was chosen already.
+    if let Some(url) = of_file.or_else(of_unknown_partition) {
         builder.set_use_fips(None);
         builder.set_use_dual_stack(None);
         return builder.endpoint_url(url).build();
     }
-    if let Some(fips) = settings.fips.or(registry.is_fips().then_some(true)) {
-        builder.set_use_fips(Some(fips));
+    if is_custom {
+        // The SDK refuses to choose a kind of endpoint for an endpoint that was chosen already.
+        return builder.build();
     }
-    if let Some(dual_stack) = settings.dual_stack.or(registry.is_dual_stack().then_some(true)) {
-        builder.set_use_dual_stack(Some(dual_stack));
+    if settings.fips.is_none() && registry.is_fips() {
+        builder.set_use_fips(Some(true));
+    }
+    if settings.dual_stack.is_none() && registry.is_dual_stack() {
+        builder.set_use_dual_stack(Some(true));
     }
     builder.build()
 }

@@ -63,6 +63,13 @@ impl Way<'_> {
         let of_all = config.endpoint_url().map(str::to_owned);
         let endpoint = [of_service, of_all].into_iter().flatten().find(|url| !url.is_empty());
         let mut builder = config.into_builder();
+        let settings = &self.context.settings;
+        if let Some(fips) = settings.fips {
+            builder.set_use_fips(Some(fips));
+        }
+        if let Some(dual_stack) = settings.dual_stack {
+            builder.set_use_dual_stack(Some(dual_stack));
+        }
         builder.set_endpoint_url(endpoint);
         builder.service_config(Settled).build()
     }

@@ -86,11 +86,14 @@ impl Key {
         let variables = || context.host.variables();
         let Settings { imds, endpoint, fips, identity, .. } = &context.settings;
         // Which files and profile it is stands below; here, that they are the only ones.
-        let settings = format!("{imds:?} {endpoint:?} {fips:?} {}", identity.is_some());
+        let is_profile_named = context.aws_files.names_profile.is_some();
+        let settings = format!("{imds:?} {endpoint:?} {fips:?} {} {is_profile_named}", identity.is_some());
+        // With its DNS names, which the settings file may have corrected.
+        let partition = format!("{:?}", registry.partition());
         let inputs = Inputs {
             settings: &settings,
             service: registry.service(),
-            partition: &registry.partition().name,
+            partition: &partition,
             region: registry.region(),
             fips: registry.is_fips(),
             environment: variables().filter(|(name, _)| matters(name)).collect(),

@@ -102,11 +102,16 @@ pub(super) fn read<'a>(variable: impl Fn(&str) -> Option<&'a OsStr>) -> Result<F
     };
     let deadline =
         text(&DEADLINE)?.map(|text| deadline(text).map_err(|error| invalid(&DEADLINE, text, error)));
-    let ca_bundle = variable(CA_BUNDLE.name).map(PathBuf::from);
+    let ca_bundles = variable(CA_BUNDLE.name).map(|path| (CA_BUNDLE.name, PathBuf::from(path)));
     let cache = one_of(&CACHE, text(&CACHE)?, &[("on", Cache::On), ("off", Cache::Off)])?;
     let log = one_of(&LOG, text(&LOG)?, &[("error", LogLevel::Error), ("debug", LogLevel::Debug)])?;
     Ok(Found {
-        layer: Layer { deadline: deadline.transpose()?, imds, ca_bundle, ..Layer::default() },
+        layer: Layer {
+            deadline: deadline.transpose()?,
+            imds,
+            ca_bundles: ca_bundles.into_iter().collect(),
+            ..Layer::default()
+        },
         cache: cache.unwrap_or(Cache::On),
         cache_dir: variable(CACHE_DIR.name).map(PathBuf::from),
         log: log.unwrap_or(LogLevel::Error),

@@ -13,8 +13,9 @@ use super::layer::is_http_proxy;
 use super::{IdentitySetting, Imds, Layer, ProxySetting, environment};
 use crate::error::{Code, Error};
 use crate::image::ImageReference;
-use crate::partition::Partition;
+use crate::partition::{PARTITIONS, Partition};
 use crate::pattern::{Miss, Pattern};
+use crate::registry::Registry;
 use crate::secret::Secret;
 
 /// Settings of ecr-credential-provider. Read at every run: a change needs no restart of the kubelet.
@@ -75,7 +76,7 @@ macro_rules! with_options {
                 Layer {
                     deadline: self.deadline.as_ref().map(|deadline| deadline.0),
                     imds: self.imds,
-                    ca_bundle: path(&self.ca_bundle),
+                    ca_bundles: self.ca_bundle.iter().map(|path| ("caBundle", path.0.clone())).collect(),
                     proxy: self.proxy.as_ref().map(|proxy| proxy.0.clone()),
                     no_proxy: self.no_proxy.as_ref().map(|list| list.join(",")),
                     identity: IdentitySetting {
@@ -130,20 +131,20 @@ pub(super) struct ExtraPartition {
     /// Its name as in ARNs, `aws-iso` say.
     name: String,
     /// What the names of its regions start with, `us-iso-` say.
-    region_prefix: String,
+    region_prefix: RegionPrefix,
     /// The end of `<account>.dkr.ecr.<region>.<suffix>`, and of `api.ecr.<region>.<suffix>`.
-    dns_suffix: String,
+    dns_suffix: DnsSuffix,
     /// The end of `<account>.dkr-ecr.<region>.<suffix>`, if it has such names.
-    dual_stack_dns_suffix: Option<String>,
+    dual_stack_dns_suffix: Option<DnsSuffix>,
 }
 
 impl ExtraPartition {
     pub(super) fn partition(&self) -> Partition {
         Partition {
             name: self.name.clone().into(),
-            region_prefix: self.region_prefix.clone().into(),
-            suffix: self.dns_suffix.clone().into(),
-            dual_stack_suffix: self.dual_stack_dns_suffix.clone().map(Into::into),
+            region_prefix: self.region_prefix.0.clone().into(),
+            suffix: self.dns_suffix.0.clone().into(),
+            dual_stack_suffix: self.dual_stack_dns_suffix.as_ref().map(|suffix| suffix.0.clone().into()),
         }
     }
 }
@@ -179,12 +180,14 @@ macro_rules! checked_text {
     };
 }
 
-checked_text! { Deadline(Duration) = |text| environment::deadline(&text) }
+checked_text! {
+    Deadline(Duration) = |text| if is_word(&text) { environment::deadline(&text) } else { Err("this is not a duration".into()) }
+}
 
 checked_text! {
     AbsolutePath(PathBuf) = |text| match Path::new(&text) {
         path if path.is_absolute() => Ok(path.to_owned()),
-        _ => Err(format!("`{text}` is not an absolute path")),
+        _ => Err("this is not an absolute path".into()),
     }
 }
 
@@ -209,18 +212,81 @@ checked_text! {
 
 checked_text! {
     ImagePattern(Pattern) = |text| {
-        text.parse().map_err(|error| format!("the kubelet would not take this pattern: {error}"))
+        if text.contains('@') {
+            return Err("no image has an `@` here".into());
+        }
+        let pattern: Pattern =
+            text.parse().map_err(|error| format!("the kubelet would not take this pattern: {error}"))?;
+        match pattern.trap() {
+            Some(trap) => Err(trap.to_string()),
+            None => Ok(pattern),
+        }
     }
 }
 
 checked_text! {
-    RegistryHost(String) = |text| if text.contains('/') { Err(format!("`{text}` is not a host name: leave out scheme and path")) } else { Ok(text) }
+    RegistryHost(String) = |text| {
+        if text.contains(['/', ':', '@']) {
+            Err("this is not a host name: leave out scheme, port and path".into())
+        } else {
+            Ok(text)
+        }
+    }
+}
+
+checked_text! {
+    /// What the names of the regions start with. Regions that are known must stay what they are.
+    RegionPrefix(String) = |text| {
+        let known = PARTITIONS.iter().map(|partition| &*partition.region_prefix).filter(|prefix| !prefix.is_empty());
+        let mut known = known.chain(COMMERCIAL_AREAS);
+        match text.strip_suffix('-') {
+            None | Some("") => Err("this is not the start of the names of regions, such as `us-iso-`".into()),
+            Some(_) if known.any(|known| known.starts_with(&text) || text.starts_with(known)) => {
+                Err("regions that start like this belong to a partition that is known".into())
+            }
+            Some(_) => Ok(text),
+        }
+    }
+}
+
+checked_text! {
+    DnsSuffix(String) = |text| {
+        let is_label = |label: &str| {
+            !label.is_empty() && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        };
+        if text.contains('.') && text.split('.').all(is_label) { Ok(text) } else { Err("this is not the end of a host name in lower case, such as `amazonaws.com`".into()) }
+    }
+}
+
+/// How the names of the commercial regions start, as far as there are some.
+const COMMERCIAL_AREAS: [&str; 9] = ["af-", "ap-", "ca-", "eu-", "il-", "me-", "mx-", "sa-", "us-"];
+
+/// Whether a text is too plain to be a secret, so that it may be quoted.
+fn is_word(text: &str) -> bool {
+    text.len() <= 40 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// Parses the file; `path` is for the errors.
 pub(super) fn parse(path: &Path, text: &str) -> Result<File, Error> {
     let options = serde_saphyr::options! { no_schema: true, with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| describe(path, &error))
+    let file: File =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| describe(path, &error))?;
+    let partitions: Vec<_> = file.partitions.iter().map(ExtraPartition::partition).collect();
+    for (index, rule) in file.registries.iter().enumerate() {
+        let refused = |key: &str, reason: String| {
+            let cause = format!("`{}`, registries[{index}].{key}: {reason}", path.display());
+            Err(Error::new(Code::SettingsFile, cause))
+        };
+        if rule.r#match.is_empty() {
+            return refused("match", "there is no pattern".into());
+        }
+        if let Some(RegistryHost(host)) = &rule.registry
+            && let Err(reason) = Registry::from_host_in(host, &partitions)
+        {
+            return refused("registry", reason.to_string());
+        }
+    }
+    Ok(file)
 }
 
 fn describe(path: &Path, error: &serde_saphyr::Error) -> Error {
@@ -234,14 +300,14 @@ fn describe(path: &Path, error: &serde_saphyr::Error) -> Error {
     let refused = |what: String| Error::new(Code::SettingsFile, format!("{place}: {what}"));
     match error {
         Mistake::SerdeUnknownField { field, expected, .. } => {
-            refused(format!("unknown key `{field}`")).with_remedy(nearest(field, expected))
+            refused(format!("unknown key{}", quoted(field))).with_remedy(nearest(field, expected))
         }
         Mistake::SerdeUnknownVariant { variant, expected, .. } => {
-            refused(format!("unknown value `{variant}`")).with_remedy(nearest(variant, expected))
+            refused(format!("unknown value{}", quoted(variant))).with_remedy(nearest(variant, expected))
         }
         Mistake::SerdeMissingField { field, .. } => refused(format!("the key `{field}` is missing")),
         Mistake::DuplicateMappingKey { key: Some(key), .. } => {
-            refused(format!("the key `{key}` stands here again"))
+            refused(format!("the key{} stands here again", quoted(key)))
         }
         other => {
             let text = other.to_string();
@@ -249,6 +315,11 @@ fn describe(path: &Path, error: &serde_saphyr::Error) -> Error {
             refused(words.to_owned())
         }
     }
+}
+
+/// What stands in the file, unless it may be a secret that was written in the wrong place.
+fn quoted(text: &str) -> String {
+    if is_word(text) { format!(" `{text}`") } else { String::new() }
 }
 
 /// What was probably meant, or all that there is.

@@ -13,7 +13,8 @@ use crate::secret::Secret;
 pub(super) struct Layer {
     pub(super) deadline: Option<Duration>,
     pub(super) imds: Option<Imds>,
-    pub(super) ca_bundle: Option<PathBuf>,
+    /// With the settings that name them. They add up.
+    pub(super) ca_bundles: Vec<(&'static str, PathBuf)>,
     pub(super) proxy: Option<ProxySetting>,
     pub(super) no_proxy: Option<String>,
     pub(super) identity: IdentitySetting,
@@ -28,7 +29,7 @@ impl Layer {
         Self {
             deadline: self.deadline.or(lower.deadline),
             imds: self.imds.or(lower.imds),
-            ca_bundle: self.ca_bundle.or(lower.ca_bundle),
+            ca_bundles: [self.ca_bundles, lower.ca_bundles].concat(),
             proxy: self.proxy.or(lower.proxy),
             no_proxy: self.no_proxy.or(lower.no_proxy),
             identity: self.identity.over(lower.identity),

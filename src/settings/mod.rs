@@ -28,6 +28,11 @@ use crate::partition::Partition;
 /// Where the settings file is, unless `ECR_CREDENTIAL_PROVIDER_CONFIG` names another.
 pub(crate) const USUAL_FILE: &str = "/etc/ecr-credential-provider/config.yaml";
 
+/// Whether a settings file may hold the password of a proxy.
+pub(crate) fn has_password(text: &str) -> bool {
+    text.lines().any(|line| line.contains("://") && line.contains('@'))
+}
+
 /// Everything that is set, for all images.
 #[derive(Debug, Default)]
 pub(crate) struct Configuration {
@@ -86,22 +91,14 @@ impl Configuration {
     }
 
     fn settings(&self, rule: Layer) -> Settings {
-        let mut environment = self.environment.clone();
-        // Certificates add up.
-        let of_environment = environment.ca_bundle.take().map(|path| ("AWS_CA_BUNDLE", path));
-        let layer = rule.over(self.file.defaults.layer()).over(environment);
+        let layer = rule.over(self.file.defaults.layer()).over(self.environment.clone());
         Settings {
             deadline: layer.deadline.unwrap_or(environment::USUAL_DEADLINE),
             imds: layer.imds.unwrap_or(Imds::Auto),
             cache: self.cache,
             cache_dir: self.cache_dir.clone(),
             log: self.log,
-            ca_bundles: layer
-                .ca_bundle
-                .into_iter()
-                .map(|path| ("caBundle", path))
-                .chain(of_environment)
-                .collect(),
+            ca_bundles: layer.ca_bundles,
             proxy: layer.proxy,
             no_proxy: layer.no_proxy,
             identity: Some(layer.identity).filter(|identity| *identity != IdentitySetting::default()),

@@ -197,6 +197,10 @@ fn pull_says_which_door_is_closed() {
         registry.address()
     );
     assert_eq!(*text, expected);
+    let outcome = doctor(&plugin, &["--pull", &image]);
+    let last = outcome.stderr.lines().last().unwrap_or_default();
+    // Or what is wrong with the kubelet of this machine, which comes first.
+    assert!(last.starts_with("ECRP608 ") || last.starts_with("ECRP207 "), "{outcome:#?}");
 }
 
 #[test]

@@ -1,13 +1,14 @@
 //! The settings file: which rule holds, how mistakes are told, and who may write it.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ecr_credential_provider::protocol::ApiVersion;
 use stand_in::aws::{ACCESS_KEY_ID, Aws, Fault, SECRET_ACCESS_KEY};
 use stand_in::proxy::{Manner, Proxy};
+use stand_in::tls::TestCa;
 use tempfile::TempDir;
 
 use crate::plugin::{HOST, IMAGE, Outcome, Plugin};
@@ -40,7 +41,7 @@ impl Node {
 
     /// The plugin with this settings file, and nothing in its environment.
     fn with(&self, settings: &str) -> Plugin {
-        self.write("config.yaml", settings, 0o644);
+        self.write("config.yaml", settings, 0o600);
         Plugin::bare().env("ECR_CREDENTIAL_PROVIDER_CONFIG", self.path("config.yaml").display().to_string())
     }
 
@@ -106,6 +107,50 @@ fn an_identity_of_the_file_never_falls_through_to_another() {
     assert_eq!(node.aws.seen().len(), 0);
 }
 
+/// Nor is a file of the environment looked into for what the file of the rule does not have.
+#[test]
+fn a_file_of_the_rule_is_the_only_one() {
+    let node = Node::new();
+    let settings = "defaults: {credentialsFile: FOLDER/vendor, endpoint: AWS}\n";
+    let nodes = node.path("credentials").display().to_string();
+    let ask = |settings: &str| {
+        let plugin = node.with(settings).env("AWS_CONFIG_FILE", nodes.clone()).env("AWS_PROFILE", "vendor");
+        plugin.ask(IMAGE).masking(&node.folder.path().display(), "FOLDER")
+    };
+    ask(settings).failed(
+        "ECRP203 the AWS configuration cannot be used: `credentialsFile` names `FOLDER/vendor`, which does not exist; [..]",
+    );
+    node.write("vendor", "[other]\n", 0o600);
+    let outcome = ask(settings);
+    assert!(
+        outcome.stderr.starts_with("ECRP301 no AWS identity found: profile `default`: not in "),
+        "{outcome:#?}"
+    );
+    assert_eq!(node.aws.seen().len(), 0);
+    // Without a file of its own, a profile of the rule is in those of the environment.
+    let outcome = ask("defaults: {profile: vendor, endpoint: AWS}\n");
+    assert!(outcome.code.is_some_and(|code| code < 2), "{outcome:#?}");
+}
+
+/// Certificates of a rule, of the defaults and of the environment are all trusted.
+#[test]
+fn certificates_add_up() {
+    let node = Node::new();
+    let bundles = ["of-rule.pem", "of-defaults.pem", "of-environment.pem"];
+    for bundle in bundles {
+        node.write(bundle, &TestCa::new().pem(), 0o644);
+    }
+    let settings = "defaults: {credentialsFile: FOLDER/credentials, endpoint: \"https://127.0.0.1:1\", caBundle: \
+                    FOLDER/of-defaults.pem}\nregistries: [{match: [\"*.dkr.ecr.*.amazonaws.com\"], caBundle: \
+                    FOLDER/of-rule.pem}]\n";
+    let plugin = node
+        .with(settings)
+        .env("AWS_CA_BUNDLE", node.path("of-environment.pem").display().to_string())
+        .env("ECR_CREDENTIAL_PROVIDER_LOG", "debug");
+    let trace = plugin.ask(IMAGE).stderr;
+    assert!(bundles.iter().all(|bundle| trace.contains(bundle)), "{trace}");
+}
+
 /// A mirror of our own in front of ECR, with a port.
 #[test]
 fn a_name_of_ones_own_is_mapped_to_a_registry() {
@@ -131,7 +176,7 @@ fn a_path_in_a_pattern_keeps_the_password_to_the_image() {
     let outcome = node.ask(&settings, "registry.corp/sigrid/api");
     assert_eq!(outcome.code, Some(0), "{outcome:#?}");
     assert!(outcome.stdout.contains("\"cacheKeyType\":\"Image\""), "{outcome:#?}");
-    assert!(outcome.stdout.contains("\"auth\":{\"registry.corp/sigrid/api\":{"), "{outcome:#?}");
+    assert!(outcome.stdout.contains("\"auth\":{\"registry.corp\":{"), "{outcome:#?}");
     let outcome = node.ask(&settings, "registry.corp/other");
     assert!(outcome.stdout.contains("\"cacheKeyType\":\"Image\""), "{outcome:#?}");
     assert!(outcome.stdout.contains("\"auth\":null"), "{outcome:#?}");
@@ -160,11 +205,11 @@ fn a_partition_that_is_not_known_yet() {
 fn precedence() {
     let node = Node::new();
     node.aws.behave(|aws| aws.fault = Some(Fault::Hang));
-    let rule = "registries: [{match: [\"*.dkr.ecr.*.amazonaws.com\"], deadline: 1s}]\n";
-    let defaults = "defaults: {credentialsFile: FOLDER/credentials, endpoint: AWS, deadline: 2s}\n";
-    let rows = [(format!("{defaults}{rule}"), 1), (defaults.to_owned(), 2), (FROM_FILE.to_owned(), 3)];
+    let rule = "registries: [{match: [\"*.dkr.ecr.*.amazonaws.com\"], deadline: 3s}]\n";
+    let defaults = "defaults: {credentialsFile: FOLDER/credentials, endpoint: AWS, deadline: 4s}\n";
+    let rows = [(format!("{defaults}{rule}"), 3), (defaults.to_owned(), 4), (FROM_FILE.to_owned(), 5)];
     for (settings, seconds) in rows {
-        let plugin = node.with(&settings).env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "3s");
+        let plugin = node.with(&settings).env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "5s");
         let started = crate::plugin::now();
         let outcome = plugin.ask(IMAGE).within(Duration::from_secs(seconds));
         assert!(outcome.stderr.starts_with("ECRP504 "), "{outcome:#?}");
@@ -210,7 +255,7 @@ fn mistakes_have_a_place_and_a_remedy() {
         ("defaults:\n  deadline: 2m\n", "line 2, column 13: it must be from 1s to 55s; [..]"),
         ("defaults:\n  deadline: [1s]\n", "line 2, column 13: expected string scalar; [..]"),
         ("defaults:\n  fips: maybe\n", "line 2, column 9: [..]"),
-        ("defaults:\n  caBundle: ca.pem\n", "line 2, column 13: `ca.pem` is not an absolute path; [..]"),
+        ("defaults:\n  caBundle: ca.pem\n", "line 2, column 13: this is not an absolute path; [..]"),
         (
             "defaults:\n  proxy: socks5://node:canary@h:1\n",
             "line 2, column 10: this is neither the URL of an HTTP proxy (`http://HOST:PORT`) nor `direct`; [..]",
@@ -226,7 +271,35 @@ fn mistakes_have_a_place_and_a_remedy() {
         ),
         (
             "registries:\n  - match: [a.b]\n    registry: https://a/\n",
-            "line 3, column 15: `https://a/` is not a host name: leave out scheme and path; [..]",
+            "line 3, column 15: this is not a host name: leave out scheme, port and path; [..]",
+        ),
+        // What may be a password in the wrong place is not quoted.
+        (
+            "defaults: {proxy:http://node:canary@proxy:3128}\n",
+            "line 1, column 12: unknown key; write `proxy`",
+        ),
+        (
+            "defaults:\n  deadline: http://node:canary@proxy:3128\n",
+            "line 2, column 13: this is not a duration; [..]",
+        ),
+        (
+            "defaults:\n  imds: http://node:canary@proxy:3128\n",
+            "line 2, column 9: unknown value; known here are [..]",
+        ),
+        ("registries:\n  - match: [\"https://a.b\"]\n", "line 2, column 13: [..]"),
+        ("registries:\n  - match: [\"a.b/x*\"]\n", "line 2, column 13: [..]"),
+        ("registries:\n  - match: []\n", "registries[0].match: there is no pattern; [..]"),
+        (
+            "registries:\n  - match: [a.b]\n    registry: 123.dkr.ecr.eu-west-1.amazonaws.com\n",
+            "registries[0].registry: `123` is not an AWS account of 12 digits; [..]",
+        ),
+        (
+            "partitions:\n  - {name: a, regionPrefix: us-, dnsSuffix: a.b}\n",
+            "line 2, column 29: regions that start like this belong to a partition that is known; [..]",
+        ),
+        (
+            "partitions:\n  - {name: a, regionPrefix: xyz-, dnsSuffix: .A.b}\n",
+            "line 2, column 46: this is not the end of a host name in lower case, such as `amazonaws.com`; [..]",
         ),
         ("cache: {}\ncache: {}\n", "line 2, column 1: the key `cache` stands here again; [..]"),
         ("defaults: {\n", "line 1, column 11: unclosed bracket '{'; [..]"),
@@ -237,6 +310,7 @@ fn mistakes_have_a_place_and_a_remedy() {
         let outcome = node.ask(settings, IMAGE);
         outcome
             .failed(&format!("ECRP205 the settings file cannot be used: `FOLDER/config.yaml`, {expected}"));
+        assert!(!outcome.stderr.contains("canary"), "{outcome:#?}");
         assert_eq!(node.aws.seen().len(), 0);
     }
 }
@@ -244,10 +318,9 @@ fn mistakes_have_a_place_and_a_remedy() {
 #[test]
 fn a_file_that_is_named_must_be_there() {
     let plugin = Plugin::bare().env("ECR_CREDENTIAL_PROVIDER_CONFIG", "/nonexistent/config.yaml");
-    plugin.ask(IMAGE).failed(
-        "ECRP205 the settings file cannot be used: cannot read `/nonexistent/config.yaml`: No such file or directory \
-         (os error 2); [..]",
-    );
+    plugin
+        .ask(IMAGE)
+        .failed("ECRP205 the settings file cannot be used: `/nonexistent/config.yaml` does not exist; [..]");
 }
 
 #[test]
@@ -270,6 +343,24 @@ fn what_others_can_change_is_refused() {
     ask(&node)
         .failed(&refused("others can read `FOLDER/credentials` (mode 0644); chmod 0600 FOLDER/credentials"));
     node.write("credentials", "[default]\n", 0o600);
+    node.write("config.yaml", "defaults: {proxy: \"http://node:canary@proxy:3128\"}\n", 0o644);
+    ask(&node)
+        .failed(&refused("others can read `FOLDER/config.yaml` (mode 0644); chmod 0600 FOLDER/config.yaml"));
+    let with_key = "defaults: {configFile: FOLDER/credentials}\n";
+    node.write("config.yaml", with_key, 0o644);
+    node.write("credentials", "[default]\naws_secret_access_key = canary\n", 0o644);
+    ask(&node)
+        .failed(&refused("others can read `FOLDER/credentials` (mode 0644); chmod 0600 FOLDER/credentials"));
+    // A link in a folder that others can write to.
+    fs::create_dir(node.path("open")).expect("created");
+    fs::set_permissions(node.path("open"), Permissions::from_mode(0o777)).expect("changed");
+    node.write("real.yaml", FROM_FILE, 0o644);
+    fs::remove_file(node.path("config.yaml")).expect("removed");
+    symlink(node.path("real.yaml"), node.path("open/link")).expect("linked");
+    symlink("open/link", node.path("config.yaml")).expect("linked");
+    ask(&node).failed(&refused("others can write to `FOLDER/open` (mode 0777); chmod go-w FOLDER/open"));
+    fs::remove_file(node.path("config.yaml")).expect("removed");
+    node.write("config.yaml", FROM_FILE, 0o644);
     fs::set_permissions(node.folder.path(), Permissions::from_mode(0o775)).expect("changed");
     ask(&node).failed(&refused("others can write to `FOLDER` (mode 0775); chmod go-w FOLDER"));
     assert_eq!(node.aws.seen().len(), 0);
