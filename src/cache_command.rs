@@ -9,6 +9,7 @@ use crate::context::{Context, within_deadline};
 use crate::error::{Code, Error};
 use crate::freshness::Stage;
 use crate::host::{self, Host};
+use crate::records::Record;
 
 /// What to do with the cache.
 #[derive(Debug, clap::Subcommand)]
@@ -31,8 +32,8 @@ pub(crate) enum Output {
 }
 
 /// Runs a command.
-pub(crate) fn run(host: &Host, command: &CacheCommand) -> Result<(), Error> {
-    within_deadline(host, |_, context| {
+pub(crate) fn run(host: &Host, record: &Record, command: &CacheCommand) -> Result<(), Error> {
+    within_deadline(host, record, |_, context| {
         let text = match command {
             CacheCommand::List { output } => list(*output, context)?,
             CacheCommand::Clear => clear(context)?,

@@ -7,6 +7,7 @@ use crate::cache_command::{self, CacheCommand};
 use crate::doctor::{self, DoctorCommand};
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
+use crate::records::Record;
 
 /// Kubelet image credential provider for Amazon ECR
 ///
@@ -44,13 +45,15 @@ To see what the kubelet would get:
     AWS_SHARED_CREDENTIALS_FILE=/etc/ecr-credential-provider/credentials ecr-credential-provider";
 
 /// Runs what the arguments ask for.
-pub(crate) fn run(host: &Host) -> Result<(), Error> {
+pub(crate) fn run(host: &Host, record: &Record) -> Result<(), Error> {
     match CommandLine::try_parse_from(host.arguments()) {
         Ok(CommandLine { command: None | Some(Command::GetCredentials) }) => {
-            crate::kubelet::answer_request(host)
+            crate::kubelet::answer_request(host, record)
         }
-        Ok(CommandLine { command: Some(Command::Cache(command)) }) => cache_command::run(host, &command),
-        Ok(CommandLine { command: Some(Command::Doctor(command)) }) => doctor::run(host, &command),
+        Ok(CommandLine { command: Some(Command::Cache(command)) }) => {
+            cache_command::run(host, record, &command)
+        }
+        Ok(CommandLine { command: Some(Command::Doctor(command)) }) => doctor::run(host, record, &command),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             print(&error.render().to_string())
         }

@@ -8,10 +8,12 @@ use crate::error::{Code, Error};
 use crate::host::{self, Deadline, Host};
 use crate::log::Log;
 use crate::ownership::{self, Readers};
+use crate::records::{Record, Targets};
 use crate::settings::{self, Configuration, IdentitySetting, Settings};
 use crate::watchdog::Watchdog;
 
-/// The host, its settings, the AWS configuration files, the one deadline and who guards it, and where to trace.
+/// The host, its settings, the AWS configuration files, the one deadline and who guards it, where to trace,
+/// and what becomes known on the way.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     pub(crate) host: &'a Host,
@@ -21,20 +23,21 @@ pub(crate) struct Context<'a> {
     pub(crate) deadline: Deadline,
     pub(crate) watchdog: Watchdog,
     pub(crate) log: Log,
+    pub(crate) record: Record,
 }
 
 impl<'a> Context<'a> {
-    pub(crate) fn new(host: &'a Host, settings: Settings) -> Self {
-        Self::lasting(settings.deadline, host, settings)
+    pub(crate) fn new(host: &'a Host, settings: Settings, record: &Record) -> Self {
+        Self::lasting(settings.deadline, host, settings, record)
     }
 
     /// With another deadline than that of one call.
-    pub(crate) fn lasting(limit: Duration, host: &'a Host, settings: Settings) -> Self {
+    pub(crate) fn lasting(limit: Duration, host: &'a Host, settings: Settings, record: &Record) -> Self {
         let deadline = host.deadline(limit);
-        let log = Log::new(settings.log, host.stopwatch());
-        let watchdog = Watchdog::arm(deadline);
+        let log = Log::new(settings.log, host.stopwatch(), record.clone());
+        let watchdog = Watchdog::arm(deadline, record.clone());
         let aws_files = AwsFiles::new(settings.identity.as_ref(), |name| host.variable(name));
-        Self { host, settings, aws_files, deadline, watchdog, log }
+        Self { host, settings, aws_files, deadline, watchdog, log, record: record.clone() }
     }
 
     /// The same run with other settings and their deadline, once it is known which image it is for.
@@ -65,8 +68,15 @@ impl<'a> Context<'a> {
                 trusted_file("configFile", path, Readers::Owner)?;
             }
         }
-        let Self { host, deadline, log, .. } = *self;
-        Ok(Self { host, settings, aws_files, deadline, watchdog: self.watchdog.clone(), log })
+        Ok(Self {
+            host: self.host,
+            settings,
+            aws_files,
+            deadline: self.deadline,
+            watchdog: self.watchdog.clone(),
+            log: self.log.clone(),
+            record: self.record.clone(),
+        })
     }
 }
 
@@ -80,16 +90,19 @@ fn trusted_file(key: &str, path: &Path, readers: Readers) -> Result<PathBuf, Err
 /// Reads the settings and does `work`, which has to be over at the deadline.
 pub(crate) fn within_deadline(
     host: &Host,
+    record: &Record,
     work: impl FnOnce(&Configuration, &Context<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let configuration = Configuration::from_environment(|name| host.variable(name))?;
-    let context = Context::new(host, configuration.defaults());
+    let context = Context::new(host, configuration.defaults(), record);
     let outcome = read_settings_file(&context).and_then(|file| {
         let configuration = match file {
             Some((path, text)) => configuration.with_file(&path, &text)?,
             None => configuration,
         };
-        work(&configuration, &context.with(configuration.defaults())?)
+        let settings = configuration.defaults();
+        record.note(|draft| draft.targets = Targets::of(&settings));
+        work(&configuration, &context.with(settings)?)
     });
     if !context.watchdog.ends_the_run() {
         // The deadline has passed just now, and its line is being written.

@@ -124,6 +124,11 @@ pub(crate) fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// The number of this process.
+pub(crate) fn process_id() -> u32 {
+    std::process::id()
+}
+
 pub(crate) fn stdin_is_terminal() -> bool {
     io::stdin().is_terminal()
 }

@@ -1,11 +1,13 @@
 //! The role in which the kubelet runs us: one request on stdin, one response on stdout.
 
+use crate::cache;
 use crate::context::{Context, within_deadline};
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::image::ImageReference;
 use crate::protocol::{self, Auth, CacheKeyType, LARGEST_REQUEST, Request, Response};
 use crate::provider::{self, Answer};
+use crate::records::{Outcome, Record};
 use crate::registry::Registry;
 use crate::settings::{Choice, Configuration};
 
@@ -14,8 +16,9 @@ const ROLE_ANNOTATION: &str = "eks.amazonaws.com/ecr-role-arn";
 const ROLE_VARIABLE: &str = "AWS_ECR_ROLE_ARN";
 
 /// Answers one request. On failure nothing has been written to stdout.
-pub(crate) fn answer_request(host: &Host) -> Result<(), Error> {
-    within_deadline(host, |configuration, context| {
+pub(crate) fn answer_request(host: &Host, record: &Record) -> Result<(), Error> {
+    record.note(|draft| draft.is_wanted = true);
+    within_deadline(host, record, |configuration, context| {
         let line = decide(configuration, context)?;
         context.watchdog.enter("writing the response to stdout");
         host::write_stdout(&line).map_err(|error| Error::new(Code::ResponseUnwritten, error))
@@ -63,12 +66,20 @@ fn response_for(
     context: &Context<'_>,
 ) -> Result<Response, Error> {
     let Choice { rule, registry, path_matters, settings } = configuration.for_image(image);
-    if let Some(rule) = rule {
+    if let Some(rule) = &rule {
         context.log.debug(|| format!("the settings file has {rule} for it"));
     }
-    let context = &context.with(settings)?;
     let host = registry.as_deref().unwrap_or(image.host());
-    let answer = match Registry::from_host_in(host, &configuration.partitions()) {
+    let registry = Registry::from_host_in(host, &configuration.partitions());
+    let cache = cache::place(context);
+    context.record.note(|draft| {
+        draft.image = Some(image.to_string());
+        draft.rule = rule;
+        draft.registry = registry.as_ref().ok().cloned();
+        draft.cache = cache;
+    });
+    let context = &context.with(settings)?;
+    let answer = match registry {
         Ok(registry) => provider::answer(&registry, context)?,
         Err(reason) => Answer::not_ecr(host, &reason),
     };
@@ -80,6 +91,7 @@ fn response_for(
         }
         Answer::Nothing { because, cache_duration } => {
             host::write_last_words(&because.to_string());
+            context.record.note(|draft| (draft.outcome, draft.error) = (Outcome::Empty, Some(because)));
             Response { cache_key_type, cache_duration, auth: None }
         }
     })

@@ -15,7 +15,7 @@
 //! |---|---|---|
 //! | edge | `host`, `watchdog`, `ownership`, [`role`], `kubelet`, `cli`, `cache_command`, `doctor` | the process |
 //! | edge, reading only | [`node`] | the files of the kubelet, by way of `host` |
-//! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws` | files in the directory of `cache`; the network, through the AWS SDK, and the `credential_process` in `aws` |
+//! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
 //! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`secret`], [`error`] | their arguments |
 
 mod aws;
@@ -40,6 +40,7 @@ pub mod partition;
 pub mod pattern;
 pub mod protocol;
 mod provider;
+mod records;
 pub mod registry;
 pub mod role;
 pub mod secret;
@@ -52,23 +53,23 @@ use std::process::ExitCode;
 
 use error::{Code, Error};
 pub use host::Host;
+use records::Record;
 use role::Role;
 
 /// Runs the role that the arguments ask for. On failure one line goes to stderr and nothing to stdout.
 pub fn run(host: &Host) -> ExitCode {
     report_panics_in_one_line();
+    let record = Record::new(host.stopwatch());
     let outcome = match Role::of(host.arguments()) {
         Role::Kubelet if host::stdin_is_terminal() => cli::explain(),
-        Role::Kubelet => kubelet::answer_request(host),
-        Role::Human => cli::run(host),
+        Role::Kubelet => kubelet::answer_request(host, &record),
+        Role::Human => cli::run(host, &record),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            host::write_last_words(&error.to_string());
-            error.exit_code()
-        }
+    if let Err(error) = &outcome {
+        host::write_last_words(&error.to_string());
     }
+    record.write(outcome.as_ref().err());
+    outcome.map_or_else(|error| error.exit_code(), |()| ExitCode::SUCCESS)
 }
 
 /// A panic is our defect, but whoever reads the kubelet's journal still deserves a code and one line. The

@@ -3,10 +3,11 @@
 use crate::context::Context;
 use crate::duration::GoDuration;
 use crate::error::{Code, Error, Kind};
+use crate::records::Outcome;
 use crate::registry::{NotEcr, Registry};
 use crate::secret::Secret;
 use crate::token::AuthorizationToken;
-use crate::tokens::{self, Supply};
+use crate::tokens::{self, Source, Supply};
 
 /// How long the kubelet may remember that ECR Public goes without a password on this node. Short enough
 /// that a repaired permission takes effect soon, long enough that a burst of pulls asks once.
@@ -35,7 +36,15 @@ impl Answer {
 /// identity, without the permission, or of another partition must still be able to pull from it.
 pub(crate) fn answer(registry: &Registry, context: &Context<'_>) -> Result<Answer, Error> {
     match tokens::supply(registry, context) {
-        Ok(Supply { token, keep }) => {
+        Ok(Supply { token, keep, identity, source }) => {
+            context.record.note(|draft| {
+                draft.identity = Some(identity);
+                draft.expires_at = Some(token.expires_at);
+                (draft.outcome, draft.error) = match source {
+                    Source::Aws => (Outcome::Ok, None),
+                    Source::Cache { despite } => (Outcome::Cached, despite),
+                };
+            });
             context
                 .log
                 .debug(|| format!("password valid until {:.0}, kubelet keeps it {keep}", token.expires_at));

@@ -23,6 +23,19 @@ const LONGEST_STORE: Duration = Duration::from_secs(1);
 pub(crate) struct Supply {
     pub(crate) token: AuthorizationToken,
     pub(crate) keep: GoDuration,
+    /// Whom AWS issued it to.
+    pub(crate) identity: String,
+    pub(crate) source: Source,
+}
+
+/// Where a token comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Aws,
+    Cache {
+        /// Why there is no newer one, if it should be replaced and AWS was asked.
+        despite: Option<Error>,
+    },
 }
 
 /// Gets a token for `registry`.
@@ -52,6 +65,7 @@ pub(crate) fn supply(registry: &Registry, context: &Context<'_>) -> Result<Suppl
             Lock::Theirs => match at_hand {
                 Some(AtHand { supply, standing: Standing::Due }) => {
                     context.log.debug(|| "another process asks for a new token".into());
+                    context.record.note(|draft| draft.is_old_news = true);
                     return Ok(supply);
                 }
                 at_hand if is_time_to_go_alone(context) => {
@@ -101,11 +115,15 @@ fn look(slot: &Slot, context: &Context<'_>) -> Seen {
         context.log.debug(|| format!("cached token: {standing:?}"));
     }
     match at_hand {
-        Some(AtHand { supply, standing: Standing::Fresh }) => Seen::Enough(Ok(supply)),
+        Some(AtHand { supply, standing: Standing::Fresh }) => {
+            context.record.note(|draft| draft.is_old_news = true);
+            Seen::Enough(Ok(supply))
+        }
         at_hand => match slot.failure(at_hand.is_some(), &host::moment()) {
             Some(failure) => {
                 context.log.debug(|| format!("AWS is not asked: {failure}"));
-                Seen::Enough(at_hand.map(|at_hand| at_hand.supply).ok_or(failure))
+                context.record.note(|draft| draft.is_old_news = true);
+                Seen::Enough(served_despite(failure, at_hand))
             }
             None => Seen::NotEnough(at_hand),
         },
@@ -120,7 +138,19 @@ fn at_hand(slot: &Slot) -> Option<AtHand> {
         Stage::Doubtful(keep) => (keep, Standing::Doubtful),
         Stage::Expired => return None,
     };
-    Some(AtHand { supply: Supply { token: entry.token, keep }, standing })
+    let source = Source::Cache { despite: None };
+    let supply = Supply { token: entry.token, keep, identity: entry.identity, source };
+    Some(AtHand { supply, standing })
+}
+
+/// A failure matters only to those who have nothing at hand.
+fn served_despite(failure: Error, at_hand: Option<AtHand>) -> Result<Supply, Error> {
+    match at_hand {
+        Some(AtHand { supply, .. }) => {
+            Ok(Supply { source: Source::Cache { despite: Some(failure) }, ..supply })
+        }
+        None => Err(failure),
+    }
 }
 
 /// The rest of the deadline must do for one call to an AWS that is well. Who holds the lock and meets one that
@@ -141,7 +171,12 @@ fn ask_aws(
     match aws::issue_token(registry, budget, context) {
         Ok(issued) => {
             let entry = Entry::new(registry, issued, asked_at, fastrand::f64());
-            let supply = Supply { token: entry.token.clone(), keep: entry.first_keep() };
+            let supply = Supply {
+                token: entry.token.clone(),
+                keep: entry.first_keep(),
+                identity: entry.identity.clone(),
+                source: Source::Aws,
+            };
             if let Some(slot) = slot {
                 store(slot, entry, context);
             }
@@ -153,7 +188,7 @@ fn ask_aws(
             // Looked at again: it may have expired while AWS did not answer.
             let at_hand = if in_haste { at_hand(slot) } else { None };
             context.log.debug(|| format!("failed, a cached token serves: {}: {error}", at_hand.is_some()));
-            at_hand.map(|at_hand| at_hand.supply).ok_or(error)
+            served_despite(error, at_hand)
         }
     }
 }

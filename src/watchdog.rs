@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use crate::error::{Code, Error};
 use crate::host::{self, Deadline};
+use crate::records::Record;
 
 /// Knows what is being done, and ends the process if it is still being done at the deadline.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     /// Starts to watch. A machine that cannot start a thread is not watched, and not refused either.
-    pub(crate) fn arm(deadline: Deadline) -> Self {
+    pub(crate) fn arm(deadline: Deadline, record: Record) -> Self {
         let watchdog = Self {
             deadline: Arc::new((Mutex::new(deadline), Condvar::new())),
             step: Arc::default(),
@@ -43,7 +44,9 @@ impl Watchdog {
                 watching.kill_in_passing();
                 let limit = deadline.limit().as_secs_f32();
                 let cause = format!("{limit} s were over while {}", watching.step());
-                host::write_last_words(&Error::new(Code::DeadlinePassed, cause).to_string());
+                let error = Error::new(Code::DeadlinePassed, cause);
+                host::write_last_words(&error.to_string());
+                record.write(Some(&error));
                 host::exit_with_failure();
             }
         });

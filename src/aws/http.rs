@@ -132,7 +132,7 @@ impl Transport {
             connectors: Mutex::default(),
             last: Arc::default(),
             watchdog: context.watchdog.clone(),
-            log: context.log,
+            log: context.log.clone(),
         }))
     }
 
@@ -299,7 +299,7 @@ impl Shared {
     /// The trust store, read at the first need and then kept.
     fn trusted(&self) -> Result<&Trusted, Error> {
         let load = || {
-            let trust::Trusted { store, description } = self.trust.load(&self.watchdog, self.log)?;
+            let trust::Trusted { store, description } = self.trust.load(&self.watchdog, &self.log)?;
             Ok(Trusted { context: trusting(store)?, description })
         };
         self.trusted.get_or_init(load).as_ref().map_err(Clone::clone)

@@ -83,8 +83,14 @@ pub(crate) fn issue_token(
 
 async fn issue_by(way: &Way<'_>, registry: &Registry) -> Result<Issued, Error> {
     let identity = identity::resolve(way).await?;
-    let token = ecr::ask(registry, identity.credentials, way).await?;
-    Ok(Issued { token, identity: identity.name })
+    let Context { host, record, .. } = way.context;
+    record.note(|draft| {
+        draft.identity = Some(identity.name.clone());
+        draft.asks_aws_since = Some(host.stopwatch().elapsed());
+    });
+    let token = ecr::ask(registry, identity.credentials, way).await;
+    record.note(|draft| draft.has_aws_until = Some(host.stopwatch().elapsed()));
+    Ok(Issued { token: token?, identity: identity.name })
 }
 
 fn runtime() -> Result<Runtime, Error> {

@@ -72,7 +72,7 @@ impl Sources {
     }
 
     /// Reads all certificates. One that cannot be used is left out, as every TLS library does.
-    pub(super) fn load(&self, watchdog: &Watchdog, log: Log) -> Result<Trusted, Error> {
+    pub(super) fn load(&self, watchdog: &Watchdog, log: &Log) -> Result<Trusted, Error> {
         let mut pool = Pool::default();
         watchdog.enter("reading the CA certificates of the node");
         read_store_of_node(&mut pool);
@@ -119,7 +119,7 @@ impl Source {
         Self { setting, path: path.into(), kind }
     }
 
-    fn read(&self, log: Log) -> Result<Vec<CertificateDer<'static>>, Error> {
+    fn read(&self, log: &Log) -> Result<Vec<CertificateDer<'static>>, Error> {
         let refused =
             |cause: String| Err(Error::new(Code::CaCertificates, format!("`{}`: {cause}", self.setting)));
         match (self.kind, read_file_or_directory(&self.path, self.kind)) {

@@ -131,6 +131,14 @@ impl Key {
     }
 }
 
+/// A name for what is kept of a registry itself, in as many digits as a key has.
+pub(super) fn of_registry(registry: &Registry) -> String {
+    let mut hash = Hash::default();
+    hash.add(b"ecr-credential-provider registry");
+    hash.add(registry.to_string().as_bytes());
+    hash.digits()
+}
+
 impl Inputs<'_> {
     fn digits(&self) -> String {
         let Self { service, partition, region, fips, settings, environment, profile, credentials, config } =

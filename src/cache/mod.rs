@@ -10,7 +10,8 @@
 //! | `key` | which token a file is for |
 //!
 //! For each key there is `<key>.token` and, for each way to AWS that was taken for it (another proxy, or IPv6),
-//! `<key>.<way>.failed`, the last try to get one, and `<key>.<way>.lock`, held by who asks AWS.
+//! `<key>.<way>.failed`, the last try to get one, and `<key>.<way>.lock`, held by who asks AWS. For each registry
+//! there is `<hash of its name>.last`, what came of the last call that had news of it.
 
 mod directory;
 mod entry;
@@ -44,9 +45,13 @@ const OF_OTHERS: &str = "ecr-credential-provider";
 /// No process lives for as long, so a file that it writes, or a failure that it remembers, is left over.
 const LEFT_OVER_AFTER: SignedDuration = SignedDuration::from_mins(2);
 
+/// Whoever looks for the cause of a failure does it by then.
+const LAST_IS_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
 const TOKEN: &str = "token";
 const FAILED: &str = "failed";
 const LOCK: &str = "lock";
+const LAST: &str = "last";
 
 /// The place of one token.
 #[derive(Clone, Debug)]
@@ -88,7 +93,7 @@ impl Slot {
             }
         };
         match Key::of(registry, context) {
-            Ok(key) => Some(Self { directory: Arc::new(directory), key, log: context.log }),
+            Ok(key) => Some(Self { directory: Arc::new(directory), key, log: context.log.clone() }),
             Err(error) => {
                 passed_over(&error);
                 None
@@ -169,9 +174,12 @@ impl Slot {
         let now = host::moment();
         for name in &names {
             let is_left_over = match parts(name) {
-                Some((_, TEMPORARY | FAILED)) => self.is_old(name, &now),
+                Some((_, TEMPORARY | FAILED)) => self.is_older(LEFT_OVER_AFTER, name, &now),
+                Some((_, LAST)) => self.is_older(LAST_IS_KEPT, name, &now),
                 Some((key, TOKEN)) if key != self.key.token() => !self.is_alive(name, &now),
-                Some((key, LOCK)) if !names.contains(&format!("{key}.{TOKEN}")) => self.is_old(name, &now),
+                Some((key, LOCK)) if !names.contains(&format!("{key}.{TOKEN}")) => {
+                    self.is_older(LEFT_OVER_AFTER, name, &now)
+                }
                 _ => false,
             };
             // A lock is removed by who holds it.
@@ -182,9 +190,9 @@ impl Slot {
         }
     }
 
-    fn is_old(&self, name: &str, now: &Moment) -> bool {
+    fn is_older(&self, than: SignedDuration, name: &str, now: &Moment) -> bool {
         let written_at = self.directory.written_at(name);
-        written_at.is_some_and(|written_at| now.wall.as_second() - written_at > LEFT_OVER_AFTER.as_secs())
+        written_at.is_some_and(|written_at| now.wall.as_second() - written_at > than.as_secs())
     }
 
     fn is_alive(&self, name: &str, now: &Moment) -> bool {
@@ -216,6 +224,32 @@ pub(crate) fn path(context: &Context<'_>) -> Result<PathBuf, Error> {
             Error::new(Code::CacheDirectory, cause)
         }),
     }
+}
+
+/// The same; none if there is to be no cache, or if there is no place for it.
+pub(crate) fn place(context: &Context<'_>) -> Option<PathBuf> {
+    (context.settings.cache == Cache::On).then(|| path(context).ok()).flatten()
+}
+
+/// What was kept last for `registry` in the cache at `path`.
+pub(crate) fn last(path: &Path, registry: &Registry) -> Result<Option<Vec<u8>>, Error> {
+    let Some(directory) = Directory::open(path)? else { return Ok(None) };
+    let name = last_name(registry);
+    directory.read(&name).map_err(|error| {
+        Error::new(Code::CacheDirectory, format!("cannot read `{}`: {error}", path.join(&name).display()))
+    })
+}
+
+/// Keeps `content` as the last of `registry`.
+pub(crate) fn keep_last(path: &Path, registry: &Registry, content: &[u8]) -> Result<(), Error> {
+    let name = last_name(registry);
+    Directory::open_or_create(path)?.replace(&name, content).map_err(|error| {
+        Error::new(Code::CacheDirectory, format!("cannot write `{}`: {error}", path.join(&name).display()))
+    })
+}
+
+fn last_name(registry: &Registry) -> String {
+    format!("{}.{LAST}", key::of_registry(registry))
 }
 
 fn of_user(host: &Host) -> Option<PathBuf> {

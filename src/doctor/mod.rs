@@ -21,6 +21,7 @@ use crate::host::Host;
 use crate::image::ImageReference;
 use crate::node;
 use crate::node::finding::{Finding, Weight};
+use crate::records::{self, Record};
 use crate::registry::Registry;
 use crate::settings::{Choice, Configuration};
 
@@ -44,10 +45,10 @@ pub(crate) struct DoctorCommand {
 }
 
 /// Looks, and fails with the first thing of which a pull fails.
-pub(crate) fn run(host: &Host, command: &DoctorCommand) -> Result<(), Error> {
+pub(crate) fn run(host: &Host, record: &Record, command: &DoctorCommand) -> Result<(), Error> {
     match &command.explain {
         Some(code) => explain(code),
-        None => examine(host, command),
+        None => examine(host, record, command),
     }
 }
 
@@ -61,7 +62,7 @@ fn explain(text: &str) -> Result<(), Error> {
         .map_err(|error| Error::new(Code::ResponseUnwritten, error))
 }
 
-fn examine(host: &Host, command: &DoctorCommand) -> Result<(), Error> {
+fn examine(host: &Host, record: &Record, command: &DoctorCommand) -> Result<(), Error> {
     let mut report = Report::new(command.output, host.stopwatch());
     let image = command.image.as_deref().and_then(|image| {
         let parsed =
@@ -69,7 +70,7 @@ fn examine(host: &Host, command: &DoctorCommand) -> Result<(), Error> {
         report.check::<ImageReference>("image", parsed)
     });
     look_at_kubelet(host, image.as_ref(), command.as_plugin, &mut report);
-    let (configuration, context) = read_settings(host, &mut report);
+    let (configuration, context) = read_settings(host, record, &mut report);
     if let Some(image) = &image {
         look_at_image(image, command.pull, &configuration, &context, &mut report);
     } else if command.image.is_none() {
@@ -106,10 +107,10 @@ fn look_at_kubelet(host: &Host, image: Option<&ImageReference>, is_plugin: bool,
 }
 
 /// What is wrong with the settings is reported, and the rest goes on without them.
-fn read_settings<'a>(host: &'a Host, report: &mut Report) -> (Configuration, Context<'a>) {
+fn read_settings<'a>(host: &'a Host, record: &Record, report: &mut Report) -> (Configuration, Context<'a>) {
     let from_environment = Configuration::from_environment(|name| host.variable(name));
     let configuration = report.check("settings", from_environment).unwrap_or_default();
-    let context = Context::lasting(LONGEST, host, configuration.defaults());
+    let context = Context::lasting(LONGEST, host, configuration.defaults(), record);
     match context::read_settings_file(&context) {
         Ok(None) => report.good("settings", "no settings file"),
         Ok(Some((path, text))) => match configuration.with_file(&path, &text) {
@@ -148,6 +149,7 @@ fn look_at_image(
     report.good("registry", format!("`{registry}`, password by region {}", registry.region()));
     let Some(context) = report.check("settings", context.with_settings(settings)) else { return };
     look_at_cache(Some(&registry), &context, report);
+    look_at_last_result(&registry, &context, report);
     let Some(probe) = report.check("aws", Probe::new(&registry, &context)) else { return };
     let identity = report.check("identity", probe.identity());
     let Some(identity) = identity else {
@@ -193,6 +195,13 @@ fn look_at_way(probe: &Probe<'_>, failure: Option<&Error>, report: &mut Report) 
             skew if skew.is_positive() => report.note("clock", format!("{by} ahead of AWS's")),
             _ => report.note("clock", format!("{by} behind AWS's")),
         }
+    }
+}
+
+/// What the last call for this registry came to that asked AWS, or failed.
+fn look_at_last_result(registry: &Registry, context: &Context<'_>, report: &mut Report) {
+    if let Some(last) = records::last::of(registry, context) {
+        report.note("last", last.to_string());
     }
 }
 

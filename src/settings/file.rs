@@ -10,7 +10,7 @@ use http::Uri;
 use serde::Deserialize;
 
 use super::layer::is_http_proxy;
-use super::{IdentitySetting, Imds, Layer, ProxySetting, environment};
+use super::{IdentitySetting, Imds, Layer, LogTarget, ProxySetting, environment};
 use crate::error::{Code, Error};
 use crate::image::ImageReference;
 use crate::partition::{PARTITIONS, Partition};
@@ -35,6 +35,11 @@ pub(super) struct File {
     /// The tokens that this node keeps.
     #[serde(default)]
     pub(super) cache: CacheSection,
+    /// Where to write a line about each call: `journald`, or the absolute path of a file.
+    pub(super) log: Option<LogSink>,
+    /// A file for the textfile collector of Prometheus' node-exporter: an absolute path that ends in `.prom`.
+    #[serde(rename = "metricsFile")]
+    pub(super) metrics: Option<MetricsFile>,
 }
 
 /// Options stand in `defaults` and in each rule. Serde cannot both share them and refuse unknown keys.
@@ -188,6 +193,21 @@ checked_text! {
     AbsolutePath(PathBuf) = |text| match Path::new(&text) {
         path if path.is_absolute() => Ok(path.to_owned()),
         _ => Err("this is not an absolute path".into()),
+    }
+}
+
+checked_text! {
+    LogSink(LogTarget) = |text| match Path::new(&text) {
+        path if path.is_absolute() => Ok(LogTarget::File(path.to_owned())),
+        _ if text == "journald" => Ok(LogTarget::Journald),
+        _ => Err(format!("`{text}` is neither `journald` nor an absolute path")),
+    }
+}
+
+checked_text! {
+    MetricsFile(PathBuf) = |text| match Path::new(&text) {
+        path if path.is_absolute() && path.extension().is_some_and(|end| end == "prom") => Ok(path.to_owned()),
+        _ => Err(format!("`{text}` is not an absolute path that ends in `.prom`")),
     }
 }
 

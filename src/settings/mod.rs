@@ -98,6 +98,8 @@ impl Configuration {
             cache: self.cache,
             cache_dir: self.cache_dir.clone(),
             log: self.log,
+            log_target: self.file.log.as_ref().map(|sink| sink.0.clone()),
+            metrics_file: self.file.metrics.as_ref().map(|path| path.0.clone()),
             ca_bundles: layer.ca_bundles,
             proxy: layer.proxy,
             no_proxy: layer.no_proxy,
@@ -135,6 +137,10 @@ pub(crate) struct Settings {
     pub(crate) cache_dir: Option<PathBuf>,
     /// How much to write to stderr.
     pub(crate) log: LogLevel,
+    /// Where to write a line about the call, if anywhere.
+    pub(crate) log_target: Option<LogTarget>,
+    /// The file for Prometheus, if there is to be one.
+    pub(crate) metrics_file: Option<PathBuf>,
     /// Files of certificates to trust in addition to the node's store, with the settings that name them.
     pub(crate) ca_bundles: Vec<(&'static str, PathBuf)>,
     /// The proxy, if it is not for the environment to say.
@@ -181,6 +187,15 @@ pub(crate) enum Cache {
     On,
     /// Neither keep nor look.
     Off,
+}
+
+/// Where to write a line about each call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LogTarget {
+    /// The journal of systemd.
+    Journald,
+    /// A file, to which it is appended.
+    File(PathBuf),
 }
 
 /// How much to write to stderr.

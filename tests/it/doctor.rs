@@ -139,6 +139,22 @@ fn a_wrong_clock_is_worth_a_note() {
     assert!(clock.1 == "note" && clock.2.ends_with("s behind AWS's"), "{clock:?}");
 }
 
+/// The kubelet's journal may be gone, or somebody else's.
+#[test]
+fn the_last_failure_is_remembered() {
+    let aws = Aws::start();
+    let folder = tempfile::tempdir().expect("a directory");
+    let plugin = Plugin::with_key(&aws).with_cache(&folder.path().join("cache"));
+    let denied = Fault::Error(StatusCode::BAD_REQUEST, "AccessDeniedException", "no".to_owned());
+    aws.behave(|aws| aws.fault = Some(denied));
+    plugin.ask(IMAGE);
+    aws.behave(|aws| aws.fault = None);
+    let found = steps(&plugin, &[IMAGE]);
+    let (_, verdict, text) = found.iter().find(|(step, ..)| step == "last").expect("a line");
+    assert!(verdict == "note" && text.contains(": error, as the environment, key AKIA"), "{text}");
+    assert!(text.contains("ECRP401 AWS denies access: "), "{text}");
+}
+
 /// A registry of its own on this machine, as its name a mirror in front of ECR.
 fn with_registry(aws: &Aws, registry: &Registry, folder: &std::path::Path) -> (Plugin, String) {
     let settings = folder.join("config.yaml");

@@ -18,6 +18,7 @@ mod identity;
 mod moto;
 mod network;
 mod plugin;
+mod records;
 mod requests;
 mod secrets;
 mod settings;

@@ -249,7 +249,7 @@ fn mistakes_have_a_place_and_a_remedy() {
         ("registry: []\n", "line 1, column 1: unknown key `registry`; write `registries`"),
         (
             "zzz: 1\n",
-            "line 1, column 1: unknown key `zzz`; known here are defaults, registries, partitions, cache",
+            "line 1, column 1: unknown key `zzz`; known here are defaults, registries, partitions, cache, log, metricsFile",
         ),
         ("defaults:\n  imds: enable\n", "line 2, column 9: unknown value `enable`; write `enabled`"),
         ("defaults:\n  deadline: 2m\n", "line 2, column 13: it must be from 1s to 55s; [..]"),
