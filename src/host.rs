@@ -51,14 +51,17 @@ impl Host {
         all.filter(|(_, value)| !value.is_empty())
     }
 
-    /// Starts this program anew in the place of this process, with more arguments and with the environment that
-    /// the kubelet gives to a plugin. Returns only if that fails.
-    pub(crate) fn start_anew(&self, arguments: &[&str], environment: &[(String, Secret)]) -> io::Error {
+    /// Starts this program anew in the place of this process, with `flag` after the name of the command, and with
+    /// `environment` and nothing of its own. Returns only if that fails.
+    pub(crate) fn start_anew<'a>(
+        &self,
+        flag: &str,
+        environment: impl Iterator<Item = &'a (String, Secret)>,
+    ) -> io::Error {
         let mut command = Command::new("/proc/self/exe");
-        command.args(self.arguments.get(1..).unwrap_or_default()).args(arguments);
-        // A service has none.
-        command.env_remove("HOME");
-        command.envs(environment.iter().map(|(name, value)| (name, value.expose())));
+        command.args(self.arguments.get(1..2).unwrap_or_default()).arg(flag);
+        command.args(self.arguments.get(2..).unwrap_or_default());
+        command.env_clear().envs(environment.map(|(name, value)| (name, value.expose())));
         command.exec()
     }
 

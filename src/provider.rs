@@ -58,7 +58,8 @@ pub(crate) fn answer(registry: &Registry, context: &Context<'_>) -> Result<Answe
     }
 }
 
-fn may_go_without(registry: &Registry, error: &Error) -> bool {
+/// ECR Public is pulled from without a password after such a failure.
+pub(crate) fn may_go_without(registry: &Registry, error: &Error) -> bool {
     matches!(registry, Registry::Public { .. })
         && (error.code() == Code::NoIdentity || error.code().kind() == Kind::Denied)
 }

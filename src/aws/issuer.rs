@@ -5,7 +5,7 @@
 //! nothing is ever sent over a connection that nobody has checked.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ use webpki::EndEntityCert;
 use super::http::Transport;
 use super::proxy::Proxy;
 use crate::error::Error;
+
+/// How long to wait for each step of the connection.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The longest answer of a proxy to `CONNECT` that is read.
 const LONGEST_HEAD: u64 = 1 << 14;
@@ -73,7 +76,12 @@ fn chain_of(endpoint: &str, proxy: Option<&Proxy>) -> Option<Vec<CertificateDer<
 }
 
 fn connect(uri: &Uri, default_port: u16) -> Option<TcpStream> {
-    TcpStream::connect((without_brackets(uri.host()?), uri.port_u16().unwrap_or(default_port))).ok()
+    let name = (without_brackets(uri.host()?), uri.port_u16().unwrap_or(default_port));
+    let stream =
+        name.to_socket_addrs().ok()?.find_map(|to| TcpStream::connect_timeout(&to, PATIENCE).ok())?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    Some(stream)
 }
 
 /// `TcpStream` and `ServerName` want the address of `[::1]` without them.

@@ -39,7 +39,8 @@ use aws_config::BehaviorVersion;
 use tokio::runtime::Runtime;
 
 pub(crate) use self::budget::Budget;
-pub(crate) use self::probe::Probe;
+pub(crate) use self::identity::Identity;
+pub(crate) use self::probe::{Probe, Want};
 use self::way::Way;
 use crate::context::Context;
 use crate::error::{Code, Error};

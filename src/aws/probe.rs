@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use base64::Engine;
@@ -16,17 +17,21 @@ use super::identity::{self, Identity};
 use super::way::Way;
 use super::{Budget, ecr, issuer, named_issuer, profiles, runtime};
 use crate::context::Context;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Kind};
 use crate::host;
 use crate::registry::Registry;
 use crate::token::AuthorizationToken;
+
+/// How often a registry may send on.
+const MOST_HOPS: usize = 5;
 
 /// How long a look at a certificate may take.
 const LOOK: Duration = Duration::from_secs(3);
 
 /// A way to AWS that is gone step by step.
 pub(crate) struct Probe<'a> {
-    runtime: Runtime,
+    /// There until the end.
+    runtime: Option<Runtime>,
     transport: Transport,
     region: String,
     context: &'a Context<'a>,
@@ -51,11 +56,20 @@ impl Seen {
     }
 }
 
+/// What is wanted of a registry.
+#[derive(Clone, Copy)]
+pub(crate) enum Want {
+    /// The text, of one of these media types.
+    Manifest(&'static str),
+    /// To know that it is there.
+    Presence,
+}
+
 /// An answer of a registry.
 pub(crate) struct Answer {
     what: String,
     status: u16,
-    pub(crate) location: Option<String>,
+    location: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -76,53 +90,76 @@ impl<'a> Probe<'a> {
         let runtime = runtime()?;
         let ca_bundle = runtime.block_on(profiles::ca_bundle(context));
         let transport = Transport::new(context, ca_bundle);
-        Ok(Self { runtime, transport, region: registry.region().to_owned(), context })
+        Ok(Self { runtime: Some(runtime), transport, region: registry.region().to_owned(), context })
     }
 
     /// Finds credentials.
     pub(crate) fn identity(&self) -> Result<Identity, Error> {
-        self.runtime.block_on(async {
+        self.block_on(async {
             let outcome = identity::resolve(&self.way_to_aws()).await;
             named_issuer(outcome, &self.transport, self.context).await
         })
     }
 
+    /// Asks AWS with a key that nobody has. Any answer will do.
+    pub(crate) fn knock(&self, registry: &Registry) -> Result<(), Error> {
+        let nobody = Credentials::new("AKIAXXXXXXXXXXXXXXXX", "nobody", None, None, "nobody");
+        let identity = Identity { credentials: nobody, name: String::new() };
+        match self.ask(registry, identity) {
+            Err(error) if error.code().kind() == Kind::Unreachable => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Asks AWS for a token.
     pub(crate) fn ask(&self, registry: &Registry, identity: Identity) -> Result<AuthorizationToken, Error> {
-        self.runtime.block_on(async {
+        self.block_on(async {
             let outcome = ecr::ask(registry, identity.credentials, &self.way_to_aws()).await;
             named_issuer(outcome, &self.transport, self.context).await
         })
     }
 
-    /// Asks a registry, or its storage, without following it elsewhere.
-    pub(crate) fn get(
-        &self,
-        url: &str,
-        token: Option<&AuthorizationToken>,
-        accept: &str,
-    ) -> Result<Answer, Error> {
-        let malformed = || Error::new(Code::Pull, "the registry names a URL that is malformed");
-        let mut request = HttpRequest::get(url).map_err(|_| malformed())?;
-        request.headers_mut().insert("accept", accept.to_owned());
-        // One byte is enough to see that it is there.
-        request.headers_mut().insert("range", if accept == "*/*" { "bytes=0-0" } else { "bytes=0-" });
+    /// Asks a registry, and follows it to where it sends. The password does not leave its host.
+    pub(crate) fn get(&self, url: &str, token: &AuthorizationToken, want: Want) -> Result<Answer, Error> {
+        let mut url = url.to_owned();
+        let origin = origin_of(&url).to_owned();
+        for _ in 0..MOST_HOPS {
+            let password = (origin_of(&url) == origin).then_some(token);
+            let answer = self.get_once(&url, password, want)?;
+            match &answer.location {
+                None => return Ok(answer),
+                Some(location) if location.starts_with('/') => url = format!("{}{location}", origin_of(&url)),
+                Some(location) => url.clone_from(location),
+            }
+        }
+        Err(Error::new(Code::Pull, format!("the registry sends on for more than {MOST_HOPS} times")))
+    }
+
+    fn get_once(&self, url: &str, token: Option<&AuthorizationToken>, want: Want) -> Result<Answer, Error> {
+        // The URL may be signed, so it is not shown.
+        let malformed = |_| Error::new(Code::Pull, "the registry names a URL that is malformed");
+        let mut request = HttpRequest::get(url).map_err(malformed)?;
+        match want {
+            Want::Manifest(accept) => request.headers_mut().insert("accept", accept),
+            // One byte is enough to see that it is there.
+            Want::Presence => request.headers_mut().insert("range", "bytes=0-0"),
+        };
         if let Some(AuthorizationToken { username, password, .. }) = token {
             let credentials = STANDARD.encode(format!("{username}:{}", password.expose()));
             request.headers_mut().insert("authorization", format!("Basic {credentials}"));
         }
-        self.runtime.block_on(async {
+        self.block_on(async {
             let doing = Doing::start("asking the registry".into(), &self.transport, None);
-            let answer = self.transport.send(request, Budget::whole(self.context)).await;
+            let budget = Budget::of(self.context.settings.deadline);
+            let answer = self.transport.send(request, budget).await;
             let answer = answer.map_err(|error| connector_error(&error, &doing));
             let answer = named_issuer(answer, &self.transport, self.context).await?;
             let status = answer.status().as_u16();
             let location = answer.headers().get("location").map(str::to_owned);
-            let body = match location {
-                Some(_) => Vec::new(),
-                None => read(answer.into_body())
-                    .await
-                    .map_err(|error| Error::new(Code::ConnectionBroken, error))?,
+            let location = location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308));
+            let body = match want {
+                Want::Manifest(_) if location.is_none() => read(answer.into_body()).await?,
+                _ => Vec::new(),
             };
             Ok(Answer {
                 what: format!("`{}`", self.transport.last_exchange().endpoint),
@@ -150,12 +187,20 @@ impl<'a> Probe<'a> {
     /// Who issued the certificate of the last endpoint; none without TLS, or if it does not show it.
     pub(crate) fn issuer(&self) -> Option<String> {
         let has_tls = !self.trusted().is_empty();
-        has_tls.then(|| self.runtime.block_on(issuer::of_last(&self.transport, LOOK))).flatten()
+        let look = async { Ok(issuer::of_last(&self.transport, LOOK).await) };
+        has_tls.then(|| self.block_on(look).ok().flatten()).flatten()
     }
 
     /// How many certificates of which source are trusted; empty without TLS.
     pub(crate) fn trusted(&self) -> &str {
         self.transport.description_of_trusted()
+    }
+
+    fn block_on<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        match &self.runtime {
+            Some(runtime) => runtime.block_on(work),
+            None => Err(Error::new(Code::Internal, "there is no runtime")),
+        }
     }
 
     fn way_to_aws(&self) -> Way<'_> {
@@ -164,7 +209,24 @@ impl<'a> Probe<'a> {
     }
 }
 
-async fn read(body: SdkBody) -> Result<Vec<u8>, String> {
-    let collected = body.collect().await.map_err(|error| innermost(&*error))?;
+impl Drop for Probe<'_> {
+    /// A plain drop would wait for threads that wait for the network.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Scheme, host and port of a URL.
+fn origin_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url[host..].find('/').map_or(url.len(), |at| host + at);
+    &url[..end]
+}
+
+async fn read(body: SdkBody) -> Result<Vec<u8>, Error> {
+    let collected = body.collect().await;
+    let collected = collected.map_err(|error| Error::new(Code::ConnectionBroken, innermost(&*error)))?;
     Ok(collected.to_bytes().to_vec())
 }

@@ -13,14 +13,15 @@ use jiff::SignedDuration;
 
 pub(crate) use self::report::Output;
 use self::report::Report;
-use crate::aws::Probe;
+use crate::aws::{Identity, Probe};
 use crate::cache;
 use crate::context::{self, Context};
 use crate::error::{Code, Error};
 use crate::host::Host;
 use crate::image::ImageReference;
-use crate::node;
 use crate::node::finding::{Finding, Weight};
+use crate::node::{self, Plugin};
+use crate::provider;
 use crate::records::{self, Record};
 use crate::registry::Registry;
 use crate::settings::{Choice, Configuration};
@@ -64,34 +65,48 @@ fn explain(text: &str) -> Result<(), Error> {
 
 fn examine(host: &Host, record: &Record, command: &DoctorCommand) -> Result<(), Error> {
     let mut report = Report::new(command.output, host.stopwatch());
+    let from_environment = Configuration::from_environment(|name| host.variable(name));
+    let settings = from_environment.as_ref().map(Configuration::defaults);
+    let settings = settings.unwrap_or_else(|_| Configuration::default().defaults());
+    let context = Context::lasting(LONGEST, host, settings, record);
     let image = command.image.as_deref().and_then(|image| {
-        let parsed =
-            image.parse().map_err(|error| Error::new(Code::ImageMalformed, format!("`{image}`: {error}")));
+        let parsed = image.parse();
+        let parsed = parsed.map_err(|error| Error::new(Code::ImageMalformed, format!("`{image}`: {error}")));
         report.check::<ImageReference>("image", parsed)
     });
-    look_at_kubelet(host, image.as_ref(), command.as_plugin, &mut report);
-    let (configuration, context) = read_settings(host, record, &mut report);
+    look_at_kubelet(image.as_ref(), command.as_plugin, &context, &mut report);
+    let configuration = report.check("settings", from_environment).unwrap_or_default();
+    let configuration = read_settings(configuration, &context, &mut report);
     if let Some(image) = &image {
         look_at_image(image, command.pull, &configuration, &context, &mut report);
     } else if command.image.is_none() {
         report.skipped("image", "none was named: identity, network and registry are not looked at");
-        look_at_cache(None, &context, &mut report);
+        if let Some(context) = report.check("settings", context.with_settings(configuration.defaults())) {
+            look_at_cache(None, &context, &mut report);
+        }
     }
     context.watchdog.ends_the_run();
     report.finish()
 }
 
-/// The kubelet, its configuration, and what it would run for the image. If it would run a plugin, this process
-/// starts anew with the plugin's environment: without HOME, and with what the provider's `env` adds.
-fn look_at_kubelet(host: &Host, image: Option<&ImageReference>, is_plugin: bool, report: &mut Report) {
-    let root = Path::new("/");
+/// The kubelet, its configuration, and what it would run for the image. If that is this program, it starts anew
+/// with the environment that the kubelet would give it.
+fn look_at_kubelet(
+    image: Option<&ImageReference>,
+    is_plugin: bool,
+    context: &Context<'_>,
+    report: &mut Report,
+) {
+    context.watchdog.enter("looking at the kubelet");
+    let (root, this_program) = (Path::new("/"), Path::new("/proc/self/exe"));
     let Some(asked) = image.cloned().or_else(|| "image.invalid/none".parse().ok()) else { return };
-    let provider = node::provider_for(root, &asked);
-    if let Some(provider) = provider.as_ref().filter(|_| !is_plugin) {
-        let error = host.start_anew(&["--as-plugin"], &provider.env);
+    let plugin = node::plugin_for(root, &asked, this_program);
+    if let Some(plugin) = plugin.as_ref().filter(|_| !is_plugin) {
+        let environment = plugin.environment.iter().flatten().chain(&plugin.provider.env);
+        let error = context.host.start_anew("--as-plugin", environment);
         report.note("kubelet", format!("this process does not get the plugin's environment: {error}"));
     }
-    for finding in node::inspect(root, &asked, Path::new("/proc/self/exe")) {
+    for finding in node::inspect(root, &asked, this_program) {
         match (&finding, finding.weight()) {
             (Finding::NoMatch { .. }, _) if image.is_none() => {}
             (_, Weight::Fine) => report.good("kubelet", finding.to_string()),
@@ -99,31 +114,31 @@ fn look_at_kubelet(host: &Host, image: Option<&ImageReference>, is_plugin: bool,
             (_, Weight::Wrong) => report.bad("kubelet", &Error::new(Code::Kubelet, finding)),
         }
     }
-    let names = provider.iter().flat_map(|provider| &provider.env).map(|(name, _)| format!("`{name}`"));
-    let names: Vec<_> = names.collect();
-    if is_plugin && !names.is_empty() {
-        report.good("kubelet", format!("its `env` has {}, which hold below", names.join(", ")));
+    match plugin.filter(|_| is_plugin) {
+        Some(Plugin { provider, .. }) if !provider.env.is_empty() => {
+            let names: Vec<_> = provider.env.iter().map(|(name, _)| format!("`{name}`")).collect();
+            report.good("kubelet", format!("its `env` has {}, which hold below", names.join(", ")));
+        }
+        Some(_) => {}
+        None => report.note("kubelet", "what follows is in the environment of this shell, not of the plugin"),
     }
 }
 
-/// What is wrong with the settings is reported, and the rest goes on without them.
-fn read_settings<'a>(host: &'a Host, record: &Record, report: &mut Report) -> (Configuration, Context<'a>) {
-    let from_environment = Configuration::from_environment(|name| host.variable(name));
-    let configuration = report.check("settings", from_environment).unwrap_or_default();
-    let context = Context::lasting(LONGEST, host, configuration.defaults(), record);
-    match context::read_settings_file(&context) {
+/// What is wrong with the settings file is reported, and the rest goes on without it.
+fn read_settings(configuration: Configuration, context: &Context<'_>, report: &mut Report) -> Configuration {
+    let without = configuration.clone();
+    match context::read_settings_file(context) {
         Ok(None) => report.good("settings", "no settings file"),
         Ok(Some((path, text))) => match configuration.with_file(&path, &text) {
             Ok(configuration) => {
                 report.good("settings", format!("`{}`", path.display()));
-                return (configuration, context);
+                return configuration;
             }
             Err(error) => report.bad("settings", &error),
         },
         Err(error) => report.bad("settings", &error),
     }
-    let fallback = Configuration::from_environment(|name| host.variable(name)).unwrap_or_default();
-    (fallback, context)
+    without
 }
 
 /// How long all steps together may take.
@@ -151,20 +166,54 @@ fn look_at_image(
     look_at_cache(Some(&registry), &context, report);
     look_at_last_result(&registry, &context, report);
     let Some(probe) = report.check("aws", Probe::new(&registry, &context)) else { return };
-    let identity = report.check("identity", probe.identity());
-    let Some(identity) = identity else {
-        report.skipped("aws", "there is no identity to ask it with");
-        return;
-    };
-    report.good("identity", identity.name.clone());
+    let started = context.host.stopwatch().elapsed();
+    let Some(identity) = look_at_identity(&registry, &probe, report) else { return };
     let answer = probe.ask(&registry, identity);
+    let took = context.host.stopwatch().elapsed().saturating_sub(started);
     look_at_way(&probe, answer.as_ref().err(), report);
-    if let Some(token) = report.check("aws", answer) {
-        report.good("aws", format!("password valid until {:.0}", token.expires_at));
-        if pull {
-            pull::look(image, &token, &probe, report);
+    let token = match answer {
+        Err(error) if provider::may_go_without(&registry, &error) => {
+            return report.note("aws", format!("ECR Public is pulled from without a password: {error}"));
         }
+        answer => report.check("aws", answer),
+    };
+    let Some(token) = token else { return };
+    let limit = context.settings.deadline;
+    if took > limit {
+        let cause =
+            format!("identity and password took {:.1} s, and a call has {limit:?}", took.as_secs_f32());
+        report.bad("aws", &Error::new(Code::DeadlinePassed, cause));
+    } else {
+        report.good("aws", format!("password valid until {:.0}", token.expires_at));
     }
+    if pull {
+        pull::look(image, &token, &probe, report);
+    }
+}
+
+/// Who asks AWS. Without an identity, whether AWS can be reached at all is looked at nevertheless.
+fn look_at_identity(registry: &Registry, probe: &Probe<'_>, report: &mut Report) -> Option<Identity> {
+    let error = match probe.identity() {
+        Ok(identity) => {
+            report.good("identity", identity.name.clone());
+            return Some(identity);
+        }
+        Err(error) => error,
+    };
+    if provider::may_go_without(registry, &error) {
+        report.note("identity", format!("ECR Public is pulled from without a password: {error}"));
+    } else {
+        report.bad("identity", &error);
+    }
+    if !probe.way().endpoint.is_empty() {
+        look_at_way(probe, Some(&error), report);
+    }
+    let reached = probe.knock(registry);
+    look_at_way(probe, reached.as_ref().err(), report);
+    if report.check("aws", reached).is_some() {
+        report.skipped("aws", "it can be reached, but there is no identity to ask it with");
+    }
+    None
 }
 
 /// Which way the call went, as far as it got.

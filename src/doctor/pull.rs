@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::report::Report;
-use crate::aws::Probe;
+use crate::aws::{Probe, Want};
 use crate::error::{Code, Error};
 use crate::image::ImageReference;
 use crate::token::AuthorizationToken;
@@ -23,7 +23,7 @@ pub(super) fn look(
     let scheme = if matches!(image.host(), "localhost" | "127.0.0.1") { "http" } else { "https" };
     let base = format!("{scheme}://{}/v2/", image.auth_key());
     let repository = format!("{base}{}", image.repository());
-    let door = probe.get(&base, Some(token), MANIFESTS).and_then(|answer| answer.expect("the registry"));
+    let door = probe.get(&base, token, Want::Presence).and_then(|answer| answer.expect("the registry"));
     if report.check("pull", door).is_none() {
         return;
     }
@@ -51,8 +51,10 @@ fn manifest_of(
 ) -> Result<Value, Error> {
     let ask = |reference: &str| {
         let url = format!("{repository}/manifests/{reference}");
-        let body =
-            probe.get(&url, Some(token), MANIFESTS)?.expect(&format!("the manifest of `{reference}`"))?.body;
+        let body = probe
+            .get(&url, token, Want::Manifest(MANIFESTS))?
+            .expect(&format!("the manifest of `{reference}`"))?
+            .body;
         let malformed =
             |error| Error::new(Code::Pull, format!("the manifest of `{reference}` is no JSON: {error}"));
         serde_json::from_slice::<Value>(&body).map_err(malformed)
@@ -64,16 +66,13 @@ fn manifest_of(
     }
 }
 
-/// Where the layer is: at the registry, or at the storage that it names, which firewalls forget.
+/// Where the layer is: at the registry, or at the storage to which it sends, which firewalls forget.
 fn find_layer(url: &str, token: &AuthorizationToken, probe: &Probe<'_>) -> Result<String, Error> {
-    let answer = probe.get(url, Some(token), "*/*")?;
-    let Some(location) = answer.location.clone() else {
-        answer.expect("the first layer")?;
+    let answer = probe.get(url, token, Want::Presence)?;
+    let place = probe.way().endpoint;
+    answer.expect("the first layer")?;
+    if url.contains(&format!("://{place}/")) {
         return Ok("at the registry itself".into());
-    };
-    // The URL is signed: whoever has it has the layer. The password stays here.
-    let storage = probe.get(&location, None, "*/*")?;
-    let endpoint = probe.way().endpoint;
-    storage.expect(&format!("the first layer, at its storage `{endpoint}`"))?;
-    Ok(format!("at its storage, `{endpoint}`"))
+    }
+    Ok(format!("at its storage, `{place}`"))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::flags::Flags;
 use super::on;
 use crate::host;
+use crate::secret::Secret;
 
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
 
@@ -78,6 +79,14 @@ pub(super) fn microk8s_flags(root: &Path) -> Flags {
 
 /// Where MicroK8s keeps the flags of its kubelet.
 pub(super) const MICROK8S_ARGUMENTS: &str = "/var/snap/microk8s/current/args/kubelet";
+
+/// The environment of the kubelet that is looked at.
+pub(super) fn environment(root: &Path) -> Option<Vec<(String, Secret)>> {
+    let pid = running(root).first()?.pid;
+    let text = text_of(&on(root, format!("/proc/{pid}/environ")))?;
+    let pairs = text.split('\0').filter_map(|entry| entry.split_once('='));
+    Some(pairs.map(|(name, value)| (name.to_owned(), Secret::from(value.to_owned()))).collect())
+}
 
 fn proxy_variables(environment: &str) -> Vec<String> {
     let set = environment

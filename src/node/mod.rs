@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 use crate::image::ImageReference;
 use crate::pattern::{self, Pattern};
+use crate::secret::Secret;
+use binary::Binary;
 use config::{Config, Provider};
 use configured::Configured;
 use finding::{Finding, Origin};
@@ -58,15 +60,29 @@ pub fn inspect(root: &Path, image: &ImageReference, this_program: &Path) -> Vec<
     findings
 }
 
-/// The provider that the kubelet asks first for `image`.
-pub fn provider_for(root: &Path, image: &ImageReference) -> Option<Provider> {
+/// What the kubelet gives to a plugin.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// The provider by whose name it runs.
+    pub provider: Provider,
+    /// The environment of the kubelet; none where none runs, or this user may not read it.
+    pub environment: Option<Vec<(String, Secret)>>,
+}
+
+/// What the kubelet gives to this program when it asks it for `image`; none if it would not ask it.
+pub fn plugin_for(root: &Path, image: &ImageReference, this_program: &Path) -> Option<Plugin> {
     let findings = &mut Vec::new();
-    let (config, _) = both(find_flags(root, findings)?, findings)?;
+    let (config, bin_dir) = both(find_flags(root, findings)?, findings)?;
     let is_for = |provider: &Provider| {
         let mut patterns = provider.match_images.iter().filter_map(|(_, text)| text.parse::<Pattern>().ok());
         patterns.any(|pattern| pattern.matches(image).is_ok())
+            && matches!(
+                binary::look(root, &bin_dir, &provider.name, this_program),
+                Binary::ThisProgram | Binary::OtherFile
+            )
     };
-    config::read(root, &config).ok()?.providers.into_iter().find(is_for)
+    let provider = config::read(root, &config).ok()?.providers.into_iter().find(is_for)?;
+    Some(Plugin { provider, environment: kubelet::environment(root) })
 }
 
 fn find_flags(root: &Path, findings: &mut Vec<Finding>) -> Option<Flags> {

@@ -19,7 +19,7 @@ use crate::registry::Registry;
 use crate::secret::Secret;
 
 /// Settings of ecr-credential-provider. Read at every run: a change needs no restart of the kubelet.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct File {
@@ -46,7 +46,7 @@ pub(super) struct File {
 macro_rules! with_options {
     ($(#[$outer:meta])* $name:ident { $($(#[$inner:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$outer])*
-        #[derive(Debug, Deserialize)]
+        #[derive(Clone, Debug, Deserialize)]
         #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(rename_all = "camelCase", deny_unknown_fields)]
         pub(super) struct $name {
@@ -129,7 +129,7 @@ impl Rule {
 }
 
 /// A partition of AWS.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ExtraPartition {
@@ -155,7 +155,7 @@ impl ExtraPartition {
 }
 
 /// The cache of tokens.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct CacheSection {

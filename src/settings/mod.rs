@@ -34,7 +34,7 @@ pub(crate) fn has_password(text: &str) -> bool {
 }
 
 /// Everything that is set, for all images.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Configuration {
     environment: Layer,
     log: LogLevel,

@@ -110,6 +110,43 @@ fn each_failure_is_shown_at_its_step() {
     }
 }
 
+/// Without an identity the network is looked at all the same: a node may lack both.
+#[test]
+fn without_an_identity_the_network_is_looked_at() {
+    let aws = Aws::start();
+    let nobody = Plugin::with_key(&aws).without("AWS_ACCESS_KEY_ID");
+    let found = steps(&nobody, &[IMAGE]);
+    let (step, verdict, text) = found.last().expect("steps");
+    assert_eq!((step.as_str(), verdict.as_str()), ("aws", "skipped"), "{found:#?}");
+    assert_eq!(text, "it can be reached, but there is no identity to ask it with");
+    let cut_off = nobody.env("AWS_ENDPOINT_URL_ECR", "http://127.0.0.1:1");
+    let found = steps(&cut_off, &[IMAGE]);
+    let bad: Vec<_> =
+        found.iter().filter(|(_, verdict, _)| verdict == "bad").map(|(step, ..)| step).collect();
+    assert_eq!(bad, ["identity", "aws"], "{found:#?}");
+}
+
+/// As for the kubelet: ECR Public goes without.
+#[test]
+fn ecr_public_without_an_identity_is_no_failure() {
+    let aws = Aws::start();
+    let nobody = Plugin::with_key(&aws).without("AWS_ACCESS_KEY_ID");
+    let found = steps(&nobody, &["public.ecr.aws/docker/library/busybox"]);
+    assert!(!found.iter().any(|(_, verdict, _)| verdict == "bad"), "{found:#?}");
+}
+
+/// It takes the connection and says nothing.
+#[test]
+fn a_silent_server_does_not_hold_up_the_report() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("https://{}", listener.local_addr().expect("an address"));
+    let aws = Aws::start();
+    let plugin =
+        Plugin::with_key(&aws).env("AWS_ENDPOINT_URL_ECR", url).env("ECR_CREDENTIAL_PROVIDER_DEADLINE", "2s");
+    let outcome = doctor(&plugin, &[IMAGE]).within(std::time::Duration::from_secs(12));
+    assert!(outcome.stdout.contains("ECRP504 no answer in time: "), "{outcome:#?}");
+}
+
 /// Also where all is well, the issuer is named: it tells a company's proxy from AWS.
 #[test]
 fn the_issuer_of_the_certificate_is_named() {

@@ -138,7 +138,7 @@ fn certificates_add_up() {
     let node = Node::new();
     let bundles = ["of-rule.pem", "of-defaults.pem", "of-environment.pem"];
     for bundle in bundles {
-        node.write(bundle, &TestCa::new().pem(), 0o644);
+        fs::write(node.path(bundle), TestCa::new().pem()).expect("written");
     }
     let settings = "defaults: {credentialsFile: FOLDER/credentials, endpoint: \"https://127.0.0.1:1\", caBundle: \
                     FOLDER/of-defaults.pem}\nregistries: [{match: [\"*.dkr.ecr.*.amazonaws.com\"], caBundle: \
