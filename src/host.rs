@@ -14,6 +14,7 @@ use rustix::system::uname;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::clock::{Moment, SinceBoot};
+use crate::error::{Code, Error};
 use crate::secret::Secret;
 
 /// What `main` hands down: arguments and environment as they were at the start, and the start itself.
@@ -145,10 +146,10 @@ pub(crate) fn read_stdin(limit: usize) -> io::Result<Vec<u8>> {
 }
 
 /// Writes the whole answer, or reports why not (a closed pipe is not a reason to be killed by a signal).
-pub(crate) fn write_stdout(bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_stdout(bytes: &[u8]) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(bytes)?;
-    stdout.flush()
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    written.map_err(|error| Error::new(Code::ResponseUnwritten, error))
 }
 
 /// Writes a line to stderr. Nothing can be done if that fails, so nothing is.

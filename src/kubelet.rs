@@ -21,7 +21,7 @@ pub(crate) fn answer_request(host: &Host, record: &Record) -> Result<(), Error> 
     within_deadline(host, record, |configuration, context| {
         let line = decide(configuration, context)?;
         context.watchdog.enter("writing the response to stdout");
-        host::write_stdout(&line).map_err(|error| Error::new(Code::ResponseUnwritten, error))
+        host::write_stdout(&line)
     })
 }
 

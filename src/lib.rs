@@ -13,7 +13,7 @@
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | edge | `host`, `watchdog`, `ownership`, [`role`], `kubelet`, `cli`, `cache_command`, `doctor` | the process |
+//! | edge | `host`, `watchdog`, `ownership`, [`role`], `kubelet`, `command` | the process |
 //! | edge, reading only | [`node`] | the files of the kubelet, by way of `host` |
 //! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
 //! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`secret`], [`error`] | their arguments |
@@ -21,12 +21,10 @@
 mod aws;
 mod aws_files;
 mod cache;
-mod cache_command;
-mod cli;
 pub mod clock;
+mod command;
 mod context;
 mod dmi;
-mod doctor;
 pub mod duration;
 pub mod error;
 pub mod freshness;
@@ -61,9 +59,9 @@ pub fn run(host: &Host) -> ExitCode {
     report_panics_in_one_line();
     let record = Record::new(host.stopwatch());
     let outcome = match Role::of(host.arguments()) {
-        Role::Kubelet if host::stdin_is_terminal() => cli::explain(),
+        Role::Kubelet if host::stdin_is_terminal() => command::explain(),
         Role::Kubelet => kubelet::answer_request(host, &record),
-        Role::Human => cli::run(host, &record),
+        Role::Human => command::run(host, &record),
     };
     if let Err(error) = &outcome {
         host::write_last_words(&error.to_string());

@@ -38,7 +38,7 @@ pub(crate) fn run(host: &Host, record: &Record, command: &CacheCommand) -> Resul
             CacheCommand::List { output } => list(*output, context)?,
             CacheCommand::Clear => clear(context)?,
         };
-        host::write_stdout(text.as_bytes()).map_err(|error| Error::new(Code::ResponseUnwritten, error))
+        host::write_stdout(text.as_bytes())
     })
 }
 

@@ -1,12 +1,16 @@
-//! The command line, for people.
+//! The command line, for people and scripts: what the arguments mean, and one module for each command.
+
+mod cache;
+mod doctor;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::cache_command::{self, CacheCommand};
-use crate::doctor::{self, DoctorCommand};
+use self::cache::CacheCommand;
+use self::doctor::DoctorCommand;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
+use crate::kubelet;
 use crate::records::Record;
 
 /// Kubelet image credential provider for Amazon ECR
@@ -47,17 +51,21 @@ To see what the kubelet would get:
 /// Runs what the arguments ask for.
 pub(crate) fn run(host: &Host, record: &Record) -> Result<(), Error> {
     match CommandLine::try_parse_from(host.arguments()) {
-        Ok(CommandLine { command: None | Some(Command::GetCredentials) }) => {
-            crate::kubelet::answer_request(host, record)
-        }
-        Ok(CommandLine { command: Some(Command::Cache(command)) }) => {
-            cache_command::run(host, record, &command)
-        }
-        Ok(CommandLine { command: Some(Command::Doctor(command)) }) => doctor::run(host, record, &command),
+        Ok(CommandLine { command }) => command.unwrap_or(Command::GetCredentials).run(host, record),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            print(&error.render().to_string())
+            host::write_stdout(error.render().to_string().as_bytes())
         }
         Err(error) => Err(usage(&error)),
+    }
+}
+
+impl Command {
+    fn run(&self, host: &Host, record: &Record) -> Result<(), Error> {
+        match self {
+            Self::GetCredentials => kubelet::answer_request(host, record),
+            Self::Cache(command) => cache::run(host, record, command),
+            Self::Doctor(command) => doctor::run(host, record, command),
+        }
     }
 }
 
@@ -68,10 +76,6 @@ pub(crate) fn explain() -> Result<(), Error> {
         "This is a plugin of the kubelet and expects a request on stdin, but stdin is a terminal.\n\n{help}"
     ));
     Err(Error::new(Code::RequestUnreadable, "stdin is a terminal"))
-}
-
-fn print(text: &str) -> Result<(), Error> {
-    host::write_stdout(text.as_bytes()).map_err(|error| Error::new(Code::ResponseUnwritten, error))
 }
 
 /// The first paragraph of clap's message; the rest repeats the usage, and the kubelet logs one line.

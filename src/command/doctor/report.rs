@@ -125,8 +125,7 @@ impl Report {
         if self.output == Output::Json {
             let json = serde_json::json!({ "ok": self.first_failure.is_none(), "steps": self.steps });
             let text = format!("{json:#}\n");
-            host::write_stdout(text.as_bytes())
-                .map_err(|error| Error::new(Code::ResponseUnwritten, error))?;
+            host::write_stdout(text.as_bytes())?;
         }
         self.first_failure.map_or(Ok(()), Err)
     }

@@ -60,7 +60,6 @@ fn explain(text: &str) -> Result<(), Error> {
     })?;
     let explained = format!("{code} {}\n{}\n", code.title(), code.remedy());
     crate::host::write_stdout(explained.as_bytes())
-        .map_err(|error| Error::new(Code::ResponseUnwritten, error))
 }
 
 fn examine(host: &Host, record: &Record, command: &DoctorCommand) -> Result<(), Error> {
