@@ -27,6 +27,8 @@ pub enum Kind {
     Answer,
     /// This machine's clock is wrong.
     Clock,
+    /// Something else on this node does not do its part: the service of the kubelet, the container runtime.
+    Node,
     /// Our own defect, or stdout is gone.
     Internal,
 }
@@ -283,6 +285,7 @@ mod tests {
             Kind::Unreachable,
             Kind::Answer,
             Kind::Clock,
+            Kind::Node,
         ];
         for code in Code::ALL {
             let expected = hundreds.get(usize::from(code.number() / 100)).unwrap_or(&Kind::Internal);

@@ -4,6 +4,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use super::layout::NAME;
 use super::on;
 
 /// What there is at `<bin dir>/<name>`.
@@ -39,7 +40,7 @@ pub fn look(root: &Path, bin_dir: &Path, name: &str, this_program: &Path) -> Bin
     }
     let our_name = this_program.canonicalize().ok();
     let same_name = our_name.and_then(|path| Some(path.file_name()? == name)).unwrap_or_default();
-    if same_name || name == env!("CARGO_PKG_NAME") { Binary::OtherFile } else { Binary::OtherProgram }
+    if same_name || name == NAME { Binary::OtherFile } else { Binary::OtherProgram }
 }
 
 fn is_same(a: &Metadata, b: &Metadata) -> bool {

@@ -3,20 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::flags::Flags;
-use super::kubelet::{MICROK8S_ARGUMENTS, Program, microk8s_flags};
+use super::kubelet::{Program, microk8s_flags};
+use super::layout::{
+    DROP_INS, EXTRA_ARGUMENTS, KUBEADM_FLAGS, MICROK8S_ARGUMENTS, RANCHER_BIN_DIR, RANCHER_CONFIG,
+};
 use super::on;
 use crate::host;
-
-/// Used by k3s, and by RKE2, if the first is a file and the second a folder, without any flag.
-const RANCHER_CONFIG: &str = "/var/lib/rancher/credentialprovider/config.yaml";
-const RANCHER_BIN_DIR: &str = "/var/lib/rancher/credentialprovider/bin";
-
-const KUBEADM_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
-/// Where an administrator adds flags: on Debian, and with RPM. Last in the command line, so they win.
-const EXTRA_ARGUMENTS: [&str; 2] = ["/etc/default/kubelet", "/etc/sysconfig/kubelet"];
-/// In the order of systemd's precedence, the weakest first.
-const DROP_INS: [&str; 2] =
-    ["/usr/lib/systemd/system/kubelet.service.d", "/etc/systemd/system/kubelet.service.d"];
 
 /// Flags and the places that they were found in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::flags::Flags;
+use super::layout::MICROK8S_ARGUMENTS;
 use super::on;
 use crate::host;
 use crate::secret::Secret;
@@ -76,9 +77,6 @@ pub(super) fn microk8s_flags(root: &Path) -> Flags {
     let text = text.replace("${SNAP_COMMON}", "/var/snap/microk8s/common");
     Flags::of_text(&text.replace("${SNAP_DATA}", "/var/snap/microk8s/current"))
 }
-
-/// Where MicroK8s keeps the flags of its kubelet.
-pub(super) const MICROK8S_ARGUMENTS: &str = "/var/snap/microk8s/current/args/kubelet";
 
 /// The environment of the kubelet that is looked at.
 pub(super) fn environment(root: &Path) -> Option<Vec<(String, Secret)>> {

@@ -17,6 +17,7 @@ pub mod configured;
 pub mod finding;
 pub mod flags;
 pub mod kubelet;
+pub mod layout;
 pub mod rules;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,28 @@
+//! Where things are on a node: our files, and those by which each kind of node gives its kubelet flags.
+
+/// The name of the binary, and of the provider in the CredentialProviderConfig.
+pub const NAME: &str = env!("CARGO_PKG_NAME");
+
+/// Our folder for `--image-credential-provider-bin-dir`. Below `/usr/libexec` SELinux lets a confined kubelet run
+/// it (`bin_t`), which below `/etc` and `/opt` it does not.
+pub const BIN_DIR: &str = "/usr/libexec/ecr-credential-provider";
+/// Our file for `--image-credential-provider-config`.
+pub const PROVIDER_CONFIG: &str = "/etc/ecr-credential-provider/credential-provider-config.yaml";
+/// The AWS credentials file that our configuration names.
+pub const CREDENTIALS: &str = "/etc/ecr-credential-provider/credentials";
+
+/// Used by k3s, and by RKE2, if the first is a file and the second a folder, without any flag.
+pub const RANCHER_CONFIG: &str = "/var/lib/rancher/credentialprovider/config.yaml";
+/// See [`RANCHER_CONFIG`].
+pub const RANCHER_BIN_DIR: &str = "/var/lib/rancher/credentialprovider/bin";
+
+/// Where kubeadm writes the flags of its `kubeletExtraArgs`.
+pub const KUBEADM_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
+/// Where an administrator adds flags: on Debian, and with RPM. Last in the command line, so they win.
+pub const EXTRA_ARGUMENTS: [&str; 2] = ["/etc/default/kubelet", "/etc/sysconfig/kubelet"];
+/// In the order of systemd's precedence, the weakest first.
+pub const DROP_INS: [&str; 2] =
+    ["/usr/lib/systemd/system/kubelet.service.d", "/etc/systemd/system/kubelet.service.d"];
+
+/// Where MicroK8s keeps the flags of its kubelet.
+pub const MICROK8S_ARGUMENTS: &str = "/var/snap/microk8s/current/args/kubelet";
