@@ -16,7 +16,7 @@
 //! | edge | `host`, `watchdog`, `ownership`, [`role`], `kubelet`, `command` | the process |
 //! | edge, reading only | [`node`] | the files of the kubelet, by way of `host` |
 //! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
-//! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`secret`], [`error`] | their arguments |
+//! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`generate`], [`secret`], [`error`] | their arguments; names of files from `node::layout` |
 
 mod aws;
 mod aws_files;
@@ -28,6 +28,7 @@ mod dmi;
 pub mod duration;
 pub mod error;
 pub mod freshness;
+pub mod generate;
 mod host;
 pub mod image;
 mod kubelet;

@@ -39,6 +39,11 @@ impl Partition {
             },
         }
     }
+
+    /// Whether AWS has registries with FIPS endpoints there.
+    pub(crate) fn has_fips(&self) -> bool {
+        matches!(&*self.name, "aws" | "aws-us-gov")
+    }
 }
 
 /// All partitions. The commercial one stands last: its regions are those that no other partition claims,

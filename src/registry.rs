@@ -4,6 +4,7 @@
 //! whole host name is taken apart, label by label; nothing is searched for inside it. What does not fit
 //! is [`NotEcr`], with the reason, and gets nothing.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use crate::partition::{self, PARTITIONS, Partition};
@@ -59,6 +60,28 @@ impl Registry {
             PUBLIC_DUAL_STACK => Ok(Self::Public { dual_stack: true }),
             host => PrivateRegistry::from_host(host, others).map(Self::Private),
         }
+    }
+
+    /// The patterns of `matchImages` for every private registry there is.
+    pub fn private_patterns() -> Vec<String> {
+        let mut patterns = Vec::new();
+        // The commercial partition stands last in the table, and is what most people look for.
+        for partition in PARTITIONS.iter().rev() {
+            let forms = SERVICE_LABELS.iter().filter(|(_, fips, dual_stack)| {
+                (partition.has_fips() || !fips) && (partition.dual_stack_suffix.is_some() || !dual_stack)
+            });
+            patterns.extend(
+                forms.map(|(_, fips, dual_stack)| PrivateRegistry::any(partition, *fips, *dual_stack)),
+            );
+        }
+        let mut seen = HashSet::new();
+        patterns.retain(|pattern: &String| seen.insert(pattern.clone()));
+        patterns
+    }
+
+    /// The host names of ECR Public.
+    pub const fn public_hosts() -> [&'static str; 2] {
+        [PUBLIC, PUBLIC_DUAL_STACK]
     }
 
     /// The region whose API issues passwords for this registry.
@@ -134,6 +157,12 @@ impl PrivateRegistry {
         &self.account
     }
 
+    /// The pattern for the registries of all accounts and regions.
+    fn any(partition: &Partition, fips: bool, dual_stack: bool) -> String {
+        let any = || "*".to_owned();
+        Self { account: any(), region: any(), partition: partition.clone(), fips, dual_stack }.to_string()
+    }
+
     fn from_host(host: &str, others: &[Partition]) -> Result<Self, NotEcr> {
         let (account, rest) = host.split_once('.').ok_or(NotEcr::Form)?;
         let (fips, dual_stack, rest) = service_labels(rest).ok_or(NotEcr::Form)?;
@@ -176,15 +205,17 @@ impl fmt::Display for PrivateRegistry {
     }
 }
 
+/// The labels that name the service, whether they ask for FIPS, and whether for IPv6 too.
+const SERVICE_LABELS: [(&str, bool, bool); 4] = [
+    ("dkr.ecr.", false, false),
+    ("dkr.ecr-fips.", true, false),
+    ("dkr-ecr.", false, true),
+    ("dkr-ecr-fips.", true, true),
+];
+
 /// Takes the labels that name the service off the front: FIPS, dual-stack, and what follows.
 fn service_labels(rest: &str) -> Option<(bool, bool, &str)> {
-    const LABELS: [(&str, bool, bool); 4] = [
-        ("dkr.ecr.", false, false),
-        ("dkr.ecr-fips.", true, false),
-        ("dkr-ecr.", false, true),
-        ("dkr-ecr-fips.", true, true),
-    ];
-    LABELS.iter().find_map(|(labels, fips, dual_stack)| {
+    SERVICE_LABELS.iter().find_map(|(labels, fips, dual_stack)| {
         rest.strip_prefix(labels).map(|rest| (*fips, *dual_stack, rest))
     })
 }
