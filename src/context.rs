@@ -1,5 +1,6 @@
 //! What one run carries from the edge down to AWS.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,7 +9,9 @@ use crate::error::{Code, Error};
 use crate::host::{self, Deadline, Host};
 use crate::log::Log;
 use crate::ownership::{self, Readers};
+use crate::protocol::ServiceAccount;
 use crate::records::{Record, Targets};
+use crate::service_account::{PodRole, ROLE_VARIABLE};
 use crate::settings::{self, Configuration, IdentitySetting, Settings};
 use crate::watchdog::Watchdog;
 
@@ -19,6 +22,8 @@ pub(crate) struct Context<'a> {
     pub(crate) host: &'a Host,
     /// What holds for the image that is asked for, once that is known.
     pub(crate) settings: Settings,
+    /// The role that asks AWS for a pod, if it is not the node that does.
+    pub(crate) pod_role: Option<PodRole>,
     pub(crate) aws_files: AwsFiles,
     pub(crate) deadline: Deadline,
     pub(crate) watchdog: Watchdog,
@@ -37,7 +42,7 @@ impl<'a> Context<'a> {
         let log = Log::new(settings.log, host.stopwatch(), record.clone());
         let watchdog = Watchdog::arm(deadline, record.clone());
         let aws_files = AwsFiles::new(settings.identity.as_ref(), |name| host.variable(name));
-        Self { host, settings, aws_files, deadline, watchdog, log, record: record.clone() }
+        Self { host, settings, pod_role: None, aws_files, deadline, watchdog, log, record: record.clone() }
     }
 
     /// The same run with other settings and their deadline, once it is known which image it is for.
@@ -45,6 +50,16 @@ impl<'a> Context<'a> {
         let deadline = self.host.deadline(settings.deadline);
         self.watchdog.move_deadline(deadline);
         Ok(Self { deadline, ..self.with_settings(settings)? })
+    }
+
+    /// The same run for a pod of this service account: if a role is named for it, that asks AWS.
+    pub(crate) fn for_pod(self, account: Option<&ServiceAccount>) -> Result<Self, Error> {
+        let variable = self.host.variable(ROLE_VARIABLE).map(OsStr::to_string_lossy);
+        let pod_role = self.settings.pod.role_for(account, variable.as_deref())?;
+        if account.is_some() && pod_role.is_none() {
+            self.log.debug(|| "no role is named for the service account: the node asks AWS".into());
+        }
+        Ok(Self { pod_role, ..self })
     }
 
     /// The same run with other settings, but the same deadline. The files that they name are checked.
@@ -71,6 +86,7 @@ impl<'a> Context<'a> {
         Ok(Self {
             host: self.host,
             settings,
+            pod_role: self.pod_role.clone(),
             aws_files,
             deadline: self.deadline,
             watchdog: self.watchdog.clone(),

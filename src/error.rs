@@ -80,7 +80,7 @@ codes! {
     106 ImageMalformed Request "the image reference is malformed"
         => "use HOST[:PORT]/REPOSITORY[:TAG][@DIGEST] without a scheme";
     107 ServiceAccount Request "roles of service accounts are not supported yet"
-        => "remove `tokenAttributes` from the CredentialProviderConfig to pull with the identity of the node, or stay with the Go provider";
+        => "upgrade: this version supports them, and does not report this code any more";
 
     201 Setting Settings "a setting has an invalid value"
         => "correct it where the kubelet's environment or the `env` of the CredentialProviderConfig sets it";
@@ -103,6 +103,12 @@ codes! {
         => "repair that source, or remove its setting so that the next source is asked";
     303 IdentityMalformed Identity "the AWS credentials are malformed"
         => "copy the access key again, on one line and without quotes";
+    304 NoPodRole Identity "no role for the service account of the pod"
+        => "annotate the service account with `eks.amazonaws.com/ecr-role-arn`, and list that annotation in `tokenAttributes`";
+    305 PodRefused Identity "the settings file does not let the pod pull"
+        => "add its service account to `serviceAccount.allow`, or pull with another";
+    306 TokenRefused Identity "AWS does not accept the token"
+        => "check issuer and audience of the token, and the IAM OIDC provider in the account of the role";
 
     401 AccessDenied Denied "AWS denies access"
         => "allow the action that is named for this identity (private registries need `ecr:GetAuthorizationToken` on `*`)";

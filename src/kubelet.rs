@@ -5,15 +5,11 @@ use crate::context::{Context, within_deadline};
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::image::ImageReference;
-use crate::protocol::{self, Auth, CacheKeyType, LARGEST_REQUEST, Request, Response};
+use crate::protocol::{self, Auth, CacheKeyType, LARGEST_REQUEST, Response, ServiceAccount};
 use crate::provider::{self, Answer};
 use crate::records::{Outcome, Record};
 use crate::registry::Registry;
 use crate::settings::{Choice, Configuration};
-
-/// Where the Go provider looks for the role of a pod's service account.
-const ROLE_ANNOTATION: &str = "eks.amazonaws.com/ecr-role-arn";
-const ROLE_VARIABLE: &str = "AWS_ECR_ROLE_ARN";
 
 /// Answers one request. On failure nothing has been written to stdout.
 pub(crate) fn answer_request(host: &Host, record: &Record) -> Result<(), Error> {
@@ -40,28 +36,13 @@ fn decide(configuration: &Configuration, context: &Context<'_>) -> Result<Vec<u8
     let image: ImageReference =
         request.image.parse().map_err(|error| Error::new(Code::ImageMalformed, error))?;
     context.log.debug(|| format!("asked for `{image}` as {}", request.api_version.as_str()));
-    refuse_role_of_service_account(&request, context)?;
-    let response = response_for(&image, configuration, context)?;
+    let response = response_for(&image, request.service_account.as_ref(), configuration, context)?;
     protocol::encode_response(&response, request.api_version)
-}
-
-/// The Go provider assumes the role that is named for the pod. To answer with the node's identity instead
-/// would give pods what only the node may have.
-fn refuse_role_of_service_account(request: &Request, context: &Context<'_>) -> Result<(), Error> {
-    let Some(account) = &request.service_account else { return Ok(()) };
-    let place = if account.annotations.contains_key(ROLE_ANNOTATION) {
-        format!("the annotation `{ROLE_ANNOTATION}`")
-    } else if context.host.variable(ROLE_VARIABLE).is_some() {
-        format!("`{ROLE_VARIABLE}`")
-    } else {
-        context.log.debug(|| "the request has a service account token, but no role is named for it".into());
-        return Ok(());
-    };
-    Err(Error::new(Code::ServiceAccount, format!("{place} names a role for the pod's service account")))
 }
 
 fn response_for(
     image: &ImageReference,
+    account: Option<&ServiceAccount>,
     configuration: &Configuration,
     context: &Context<'_>,
 ) -> Result<Response, Error> {
@@ -78,9 +59,10 @@ fn response_for(
         draft.registry = registry.as_ref().ok().cloned();
         draft.cache = cache;
     });
-    let context = &context.with(settings)?;
+    let context = context.with(settings)?;
+    let record = context.record.clone();
     let answer = match registry {
-        Ok(registry) => provider::answer(&registry, context)?,
+        Ok(registry) => provider::answer(&registry, &context.for_pod(account)?)?,
         Err(reason) => Answer::not_ecr(host, &reason),
     };
     let cache_key_type = if path_matters { CacheKeyType::Image } else { CacheKeyType::Registry };
@@ -91,7 +73,7 @@ fn response_for(
         }
         Answer::Nothing { because, cache_duration } => {
             host::write_last_words(&because.to_string());
-            context.record.note(|draft| (draft.outcome, draft.error) = (Outcome::Empty, Some(because)));
+            record.note(|draft| (draft.outcome, draft.error) = (Outcome::Empty, Some(because)));
             Response { cache_key_type, cache_duration, auth: None }
         }
     })

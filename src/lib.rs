@@ -16,8 +16,9 @@
 //! | edge | `host`, `watchdog`, `ownership`, [`role`], `kubelet`, `command` | the process |
 //! | edge, reading only | [`node`] | the files of the kubelet, by way of `host` |
 //! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
-//! | core | [`protocol`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`generate`], [`secret`], [`error`] | their arguments; names of files from `node::layout` |
+//! | core | [`protocol`], [`service_account`], [`arn`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`generate`], [`secret`], [`error`] | their arguments; names of files from `node::layout` |
 
+pub mod arn;
 mod aws;
 mod aws_files;
 mod cache;
@@ -43,6 +44,7 @@ mod records;
 pub mod registry;
 pub mod role;
 pub mod secret;
+pub mod service_account;
 pub mod settings;
 pub mod token;
 mod tokens;

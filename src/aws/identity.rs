@@ -24,7 +24,12 @@ use crate::context::Context;
 use crate::dmi;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
+use crate::secret::Secret;
+use crate::service_account::PodRole;
 use crate::settings::Imds;
+
+/// As the Go provider calls them; trust policies may want it.
+const SESSION_OF_PODS: &str = "ecr-credential-provider";
 
 /// Who asks.
 pub(crate) struct Identity {
@@ -37,9 +42,12 @@ pub(crate) struct Identity {
 pub(super) async fn resolve(way: &Way<'_>) -> Result<Identity, Error> {
     let context = way.context;
     let mut looked_at = Vec::new();
-    // What the settings file names is the only one.
-    let sources: &[Source] =
-        if context.settings.identity.is_some() { &[Source::Profile] } else { &Source::IN_ORDER };
+    // What is named for the pod, or in the settings file, is the only one.
+    let sources: &[Source] = match (&context.pod_role, &context.settings.identity) {
+        (Some(_), _) => &[Source::ServiceAccount],
+        (None, Some(_)) => &[Source::Profile],
+        (None, None) => &Source::IN_ORDER,
+    };
     for source in sources {
         match source.credentials(way).await {
             Ok(credentials) => {
@@ -76,6 +84,8 @@ pub(super) enum Source {
     WebIdentity,
     Container,
     InstanceMetadata,
+    /// The role of the pod for which the image is pulled.
+    ServiceAccount,
 }
 
 impl Source {
@@ -96,6 +106,10 @@ impl Source {
                 None => "the container credentials endpoint".into(),
             },
             Self::InstanceMetadata => "the instance metadata service".into(),
+            Self::ServiceAccount => match &context.pod_role {
+                Some(role) => role.to_string(),
+                None => "the role of a pod".into(),
+            },
         }
     }
 
@@ -109,6 +123,7 @@ impl Source {
             Self::WebIdentity => from_web_identity(&what, way).await?,
             Self::Container => from_container(&what, way).await?,
             Self::InstanceMetadata => from_instance_metadata(&what, way).await?,
+            Self::ServiceAccount => from_service_account(&what, way).await?,
         };
         checked(&credentials).map_err(|error| Lack::Failed(error.while_doing(what)))
     }
@@ -172,14 +187,31 @@ async fn from_web_identity(what: &str, way: &Way<'_>) -> Result<Credentials, Lac
     Ok(role.assume_with_token(&token, what, way).await?)
 }
 
+/// AWS sees the service account in the token, so the name of the session need not tell one from another.
+async fn from_service_account(what: &str, way: &Way<'_>) -> Result<Credentials, Lack> {
+    let Some(PodRole { arn, token, .. }) = &way.context.pod_role else {
+        return Err(Lack::Absent("the request names no service account".into()));
+    };
+    let set = variable("AWS_ROLE_SESSION_NAME", way.context.host);
+    let session_name = set.as_deref().unwrap_or(SESSION_OF_PODS);
+    let role = Role {
+        arn: arn.as_str(),
+        session_name: Some(session_name),
+        external_id: None,
+        duration_seconds: None,
+    };
+    Ok(role.assume_with_token(token, what, way).await?)
+}
+
 /// Reads in a thread of its own, so that a file that never ends costs no more than the budget.
-async fn read_token(file: &str, what: &str) -> Result<String, Error> {
+async fn read_token(file: &str, what: &str) -> Result<Secret, Error> {
     let failed = |cause: String| Error::new(Code::IdentitySource, format!("{what}: {cause}"));
     let path = PathBuf::from(file);
     let read = tokio::task::spawn_blocking(move || host::read_file(&path)).await;
     let bytes =
         read.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|_| failed(format!("`{file}` is not UTF-8 text")))
+    let token = String::from_utf8(bytes).map_err(|_| failed(format!("`{file}` is not UTF-8 text")))?;
+    Ok(Secret::from(token))
 }
 
 async fn from_container(what: &str, way: &Way<'_>) -> Result<Credentials, Lack> {

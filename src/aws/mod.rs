@@ -10,6 +10,7 @@
 //! | `chain` | the roles of a profile, and what the first of them starts from |
 //! | `process` | running a `credential_process` |
 //! | `sts` | assuming a role |
+//! | `token_error` | why STS does not take a token, and what to write where |
 //! | `ecr` | the call for the token |
 //! | `way` | the configuration of every client of the SDK |
 //! | `http` | connections: which way, with TLS or without, the size of an answer |
@@ -32,6 +33,7 @@ mod process;
 mod profiles;
 mod proxy;
 mod sts;
+mod token_error;
 mod trust;
 mod way;
 

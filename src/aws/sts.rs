@@ -5,10 +5,12 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::types::Credentials as StsCredentials;
 
 use super::classify::{Doing, sdk_error};
+use super::token_error::token_error;
 use super::way::Way;
 use crate::context::Context;
 use crate::error::{Code, Error};
 use crate::host;
+use crate::secret::Secret;
 
 /// A role, and how to assume it.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,25 +50,20 @@ impl Role<'_> {
     /// Assumes the role with the token of an identity provider.
     pub(super) async fn assume_with_token(
         &self,
-        token: &str,
+        token: &Secret,
         what: &str,
         way: &Way<'_>,
     ) -> Result<Credentials, Error> {
-        let doing = Doing::start(what.to_owned(), way.transport, None).hiding(token);
+        let doing = Doing::start(what.to_owned(), way.transport, None).hiding(token.expose());
         let client = Client::new(&way.sdk_config(None, "STS").await);
         let call = client
             .assume_role_with_web_identity()
             .role_arn(self.arn)
             .role_session_name(self.session_name(way.context))
             .set_duration_seconds(self.duration_seconds)
-            .web_identity_token(token)
+            .web_identity_token(token.expose())
             .send();
-        let answer = call.await.map_err(|error| {
-            denied(
-                sdk_error(&error, &doing),
-                "name the issuer and the subject of this token in the trust policy of the role",
-            )
-        })?;
+        let answer = call.await.map_err(|error| token_error(&error, token, &doing))?;
         credentials_of(answer.credentials(), &doing)
     }
 

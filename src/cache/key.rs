@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::context::Context;
 use crate::host::FileError;
 use crate::registry::Registry;
+use crate::service_account::{Claims, PodRole};
 use crate::settings::{ProxySetting, Settings};
 
 /// Changes when the meaning of a key or the format of an entry does, so that versions of this program that
@@ -60,6 +61,8 @@ struct Inputs<'a> {
     environment: BTreeMap<&'a OsStr, &'a OsStr>,
     /// The name of the profile.
     profile: &'a str,
+    /// The role that asks for a pod, and for whom; empty if the node asks.
+    pod: &'a str,
     /// What is in the shared credentials file; none if there is no such file.
     credentials: Option<&'a [u8]>,
     /// The same of the AWS configuration file.
@@ -90,6 +93,7 @@ impl Key {
         let settings = format!("{imds:?} {endpoint:?} {fips:?} {} {is_profile_named}", identity.is_some());
         // With its DNS names, which the settings file may have corrected.
         let partition = format!("{:?}", registry.partition());
+        let pod = context.pod_role.as_ref().map(of_pod).unwrap_or_default();
         let inputs = Inputs {
             settings: &settings,
             service: registry.service(),
@@ -98,6 +102,7 @@ impl Key {
             fips: registry.is_fips(),
             environment: variables().filter(|(name, _)| matters(name)).collect(),
             profile: &context.aws_files.profile,
+            pod: &pod,
             credentials: context.aws_files.credentials.content(&context.watchdog)?,
             config: context.aws_files.config.content(&context.watchdog)?,
         };
@@ -131,6 +136,19 @@ impl Key {
     }
 }
 
+/// Pods of one service account share a token, whichever token of the cluster they came with. AWS lets a service
+/// account have the role, so another one with the same role has to ask for itself. A token that does not say
+/// whose it is is for itself alone.
+fn of_pod(role: &PodRole) -> String {
+    let PodRole { arn, token, claims } = role;
+    match claims {
+        Some(Claims { issuer, subject, audiences, uid, .. }) => {
+            format!("{:?}", (arn.as_str(), issuer, subject, audiences, uid))
+        }
+        None => format!("{:?}", (arn.as_str(), token.expose())),
+    }
+}
+
 /// A name for what is kept of a registry itself, in as many digits as a key has.
 pub(super) fn of_registry(registry: &Registry) -> String {
     let mut hash = Hash::default();
@@ -141,10 +159,20 @@ pub(super) fn of_registry(registry: &Registry) -> String {
 
 impl Inputs<'_> {
     fn digits(&self) -> String {
-        let Self { service, partition, region, fips, settings, environment, profile, credentials, config } =
-            self;
+        let Self {
+            service,
+            partition,
+            region,
+            fips,
+            settings,
+            environment,
+            profile,
+            pod,
+            credentials,
+            config,
+        } = self;
         let mut hash = Hash::default();
-        for part in [FORMAT, service, partition, region, settings, profile] {
+        for part in [FORMAT, service, partition, region, settings, profile, pod] {
             hash.add(part.as_bytes());
         }
         hash.add(&[u8::from(*fips)]);
@@ -189,7 +217,7 @@ mod tests {
     /// Owned inputs of few different texts, so that some are equal, and some are only equal when joined.
     #[derive(Clone, Debug, PartialEq, Eq)]
     struct Owned {
-        texts: [String; 5],
+        texts: [String; 6],
         fips: bool,
         environment: BTreeMap<String, String>,
         files: [Option<Vec<u8>>; 2],
@@ -197,14 +225,26 @@ mod tests {
 
     impl Owned {
         fn key(&self) -> String {
-            let [service, partition, region, settings, profile] = self.texts.each_ref().map(String::as_str);
+            let [service, partition, region, settings, profile, pod] =
+                self.texts.each_ref().map(String::as_str);
             let [credentials, config] = self.files.each_ref().map(Option::as_deref);
             let environment = &self.environment;
             let environment =
                 environment.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
             let fips = self.fips;
-            Inputs { service, partition, region, fips, settings, environment, profile, credentials, config }
-                .digits()
+            Inputs {
+                service,
+                partition,
+                region,
+                fips,
+                settings,
+                environment,
+                profile,
+                pod,
+                credentials,
+                config,
+            }
+            .digits()
         }
     }
 
@@ -212,7 +252,7 @@ mod tests {
         let text = || "[ab]{0,2}";
         let file = || option::of(prop::collection::vec(prop_oneof![Just(b'a'), Just(b'b')], 0..3));
         (
-            [text(), text(), text(), text(), text()],
+            [text(), text(), text(), text(), text(), text()],
             any::<bool>(),
             btree_map("[AB]{1,2}", text(), 0..3),
             [file(), file()],

@@ -9,7 +9,9 @@ use std::time::Duration;
 use http::Uri;
 use serde::Deserialize;
 
+use super::checked::{AbsolutePath, checked_text};
 use super::layer::is_http_proxy;
+use super::pod::ServiceAccountSection;
 use super::{IdentitySetting, Imds, Layer, LogTarget, ProxySetting, environment};
 use crate::error::{Code, Error};
 use crate::image::ImageReference;
@@ -67,6 +69,9 @@ macro_rules! with_options {
             credentials_file: Option<AbsolutePath>,
             /// The AWS configuration file.
             config_file: Option<AbsolutePath>,
+            /// Pods that pull with a role of their own, where the kubelet hands over the tokens of their service
+            /// accounts (`tokenAttributes`).
+            service_account: Option<ServiceAccountSection>,
             /// The URL of the API of ECR, of a VPC endpoint say.
             endpoint: Option<HttpUrl>,
             /// Whether to ask the FIPS endpoint. Without this, the host name of the image says.
@@ -89,6 +94,7 @@ macro_rules! with_options {
                         credentials_file: path(&self.credentials_file),
                         config_file: path(&self.config_file),
                     },
+                    pod: self.service_account.as_ref().map(ServiceAccountSection::setting).unwrap_or_default(),
                     endpoint: self.endpoint.as_ref().map(|url| url.0.clone()),
                     fips: self.fips,
                     dual_stack: self.dual_stack,
@@ -165,35 +171,8 @@ pub(super) struct CacheSection {
     pub(super) directory: Option<AbsolutePath>,
 }
 
-/// A text with a meaning that is checked when the file is read, so that a mistake has a line and a column.
-macro_rules! checked_text {
-    ($(#[$outer:meta])* $name:ident($type:ty) = $check:expr) => {
-        $(#[$outer])*
-        #[derive(Clone, Debug, Deserialize)]
-        #[cfg_attr(test, derive(schemars::JsonSchema))]
-        #[serde(try_from = "String")]
-        pub(super) struct $name(#[cfg_attr(test, schemars(with = "String"))] pub(super) $type);
-
-        impl TryFrom<String> for $name {
-            type Error = String;
-
-            fn try_from(text: String) -> Result<Self, String> {
-                let check: fn(String) -> Result<$type, String> = $check;
-                check(text).map(Self)
-            }
-        }
-    };
-}
-
 checked_text! {
     Deadline(Duration) = |text| if is_word(&text) { environment::deadline(&text) } else { Err("this is not a duration".into()) }
-}
-
-checked_text! {
-    AbsolutePath(PathBuf) = |text| match Path::new(&text) {
-        path if path.is_absolute() => Ok(path.to_owned()),
-        _ => Err("this is not an absolute path".into()),
-    }
 }
 
 checked_text! {

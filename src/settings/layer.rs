@@ -7,6 +7,7 @@ use http::Uri;
 
 use super::{IdentitySetting, Imds};
 use crate::secret::Secret;
+use crate::service_account::PodSetting;
 
 /// What one place sets. The meaning of each is in `file`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,7 @@ pub(super) struct Layer {
     pub(super) proxy: Option<ProxySetting>,
     pub(super) no_proxy: Option<String>,
     pub(super) identity: IdentitySetting,
+    pub(super) pod: PodSetting,
     pub(super) endpoint: Option<String>,
     pub(super) fips: Option<bool>,
     pub(super) dual_stack: Option<bool>,
@@ -33,6 +35,7 @@ impl Layer {
             proxy: self.proxy.or(lower.proxy),
             no_proxy: self.no_proxy.or(lower.no_proxy),
             identity: self.identity.over(lower.identity),
+            pod: self.pod.over(lower.pod),
             endpoint: self.endpoint.or(lower.endpoint),
             fips: self.fips.or(lower.fips),
             dual_stack: self.dual_stack.or(lower.dual_stack),

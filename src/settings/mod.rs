@@ -4,13 +4,17 @@
 //! |---|---|
 //! | `environment` | the variables, in one table |
 //! | `file` | the keys of the settings file, and how its mistakes are told |
+//! | `pod` | those below `serviceAccount` |
+//! | `checked` | texts that are more than texts |
 //! | `layer` | which of several values holds |
 //!
 //! A rule of the file comes before its `defaults`, these before the environment, that before what is built in.
 
+mod checked;
 mod environment;
 mod file;
 mod layer;
+mod pod;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -24,6 +28,7 @@ pub(crate) use self::layer::{ProxySetting, proxy_uri};
 use crate::error::Error;
 use crate::image::ImageReference;
 use crate::partition::Partition;
+use crate::service_account::PodSetting;
 
 /// Where the settings file is, unless `ECR_CREDENTIAL_PROVIDER_CONFIG` names another.
 pub(crate) const USUAL_FILE: &str = "/etc/ecr-credential-provider/config.yaml";
@@ -104,6 +109,7 @@ impl Configuration {
             proxy: layer.proxy,
             no_proxy: layer.no_proxy,
             identity: Some(layer.identity).filter(|identity| *identity != IdentitySetting::default()),
+            pod: layer.pod,
             endpoint: layer.endpoint,
             fips: layer.fips,
             dual_stack: layer.dual_stack,
@@ -149,6 +155,8 @@ pub(crate) struct Settings {
     pub(crate) no_proxy: Option<String>,
     /// The identity that the settings file names. Then no other is looked for.
     pub(crate) identity: Option<IdentitySetting>,
+    /// Pods that pull with a role of their own, and who may pull.
+    pub(crate) pod: PodSetting,
     /// The URL of the API of ECR.
     pub(crate) endpoint: Option<String>,
     /// Whether to ask the FIPS endpoint, if it is not for the host name to say.

@@ -21,6 +21,7 @@ mod plugin;
 mod records;
 mod requests;
 mod secrets;
+mod service_account;
 mod settings;
 mod settings_file;
 mod strangers;

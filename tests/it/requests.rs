@@ -194,25 +194,3 @@ fn a_stdout_that_nobody_reads_is_an_error_not_a_signal() {
          pipe, the caller gave up before it read the response"
     );
 }
-
-/// The Go provider assumes that role. The node's identity is no substitute for it.
-#[test]
-fn a_role_for_the_service_account_is_refused_until_it_is_supported() {
-    let aws = Aws::start();
-    let remedy = "remove `tokenAttributes` from the CredentialProviderConfig to pull with the identity of the node, or \
-                  stay with the Go provider";
-    let annotated = with_field(
-        r#""serviceAccountToken":"eyJ","serviceAccountAnnotations":{"eks.amazonaws.com/ecr-role-arn":"arn"}"#,
-    );
-    Plugin::with_key(&aws).send(annotated).failed(&format!(
-        "ECRP107 roles of service accounts are not supported yet: the annotation `eks.amazonaws.com/ecr-role-arn` names \
-         a role for the pod's service account; {remedy}"
-    ));
-    let token = with_field(r#""serviceAccountToken":"eyJ""#);
-    Plugin::with_key(&aws).env("AWS_ECR_ROLE_ARN", "arn").send(token.clone()).failed(&format!(
-        "ECRP107 roles of service accounts are not supported yet: `AWS_ECR_ROLE_ARN` names a role for the pod's service \
-         account; {remedy}"
-    ));
-    assert_eq!(aws.seen().len(), 0);
-    Plugin::with_key(&aws).send(token).answered(ApiVersion::V1, HOST, "6h0m0s");
-}

@@ -3,6 +3,7 @@
 //! Each step prints a line, also when an earlier one failed: a node may have more than one thing wrong with it.
 //! What AWS is asked, it is asked by the same code as for the kubelet, past the cache.
 
+mod pod;
 mod pull;
 mod report;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use self::pod::Pod;
 pub(crate) use self::report::Output;
 use self::report::Report;
 use crate::aws::{Identity, Probe};
@@ -19,6 +21,7 @@ use crate::context::{self, Context};
 use crate::error::{Code, Error};
 use crate::host::Host;
 use crate::image::ImageReference;
+use crate::node::config::TokenAttributes;
 use crate::node::finding::{Finding, Weight};
 use crate::node::{self, Plugin};
 use crate::provider;
@@ -34,6 +37,8 @@ pub(crate) struct DoctorCommand {
     /// Ask the registry too, as the container runtime does: manifest, and the first layer
     #[arg(long, requires = "image")]
     pull: bool,
+    #[command(flatten)]
+    pod: Pod,
     /// For people, or for programs
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -73,11 +78,13 @@ fn examine(host: &Host, record: &Record, command: &DoctorCommand) -> Result<(), 
         let parsed = parsed.map_err(|error| Error::new(Code::ImageMalformed, format!("`{image}`: {error}")));
         report.check::<ImageReference>("image", parsed)
     });
-    look_at_kubelet(image.as_ref(), command.as_plugin, &context, &mut report);
+    let attributes = look_at_kubelet(image.as_ref(), command.as_plugin, &context, &mut report);
     let configuration = report.check("settings", from_environment).unwrap_or_default();
     let configuration = read_settings(configuration, &context, &mut report);
     if let Some(image) = &image {
-        look_at_image(image, command.pull, &configuration, &context, &mut report);
+        let choice = configuration.for_image(image);
+        pod::look_at_attributes(attributes.as_ref(), &choice.settings.pod, &mut report);
+        look_at_image(image, choice, command, &configuration, &context, &mut report);
     } else if command.image.is_none() {
         report.skipped("image", "none was named: identity, network and registry are not looked at");
         if let Some(context) = report.check("settings", context.with_settings(configuration.defaults())) {
@@ -95,10 +102,10 @@ fn look_at_kubelet(
     is_plugin: bool,
     context: &Context<'_>,
     report: &mut Report,
-) {
+) -> Option<TokenAttributes> {
     context.watchdog.enter("looking at the kubelet");
     let (root, this_program) = (Path::new("/"), Path::new("/proc/self/exe"));
-    let Some(asked) = image.cloned().or_else(|| "image.invalid/none".parse().ok()) else { return };
+    let asked = image.cloned().or_else(|| "image.invalid/none".parse().ok())?;
     let plugin = node::plugin_for(root, &asked, this_program);
     if let Some(plugin) = plugin.as_ref().filter(|_| !is_plugin) {
         let environment = plugin.environment.iter().flatten().chain(&plugin.provider.env);
@@ -113,6 +120,7 @@ fn look_at_kubelet(
             (_, Weight::Wrong) => report.bad("kubelet", &Error::new(Code::Kubelet, finding)),
         }
     }
+    let attributes = plugin.as_ref().and_then(|plugin| plugin.provider.token_attributes.clone());
     match plugin.filter(|_| is_plugin) {
         Some(Plugin { provider, .. }) if !provider.env.is_empty() => {
             let names: Vec<_> = provider.env.iter().map(|(name, _)| format!("`{name}`")).collect();
@@ -121,6 +129,7 @@ fn look_at_kubelet(
         Some(_) => {}
         None => report.note("kubelet", "what follows is in the environment of this shell, not of the plugin"),
     }
+    attributes
 }
 
 /// What is wrong with the settings file is reported, and the rest goes on without it.
@@ -145,12 +154,13 @@ const LONGEST: Duration = Duration::from_mins(2);
 
 fn look_at_image(
     image: &ImageReference,
-    pull: bool,
+    choice: Choice,
+    command: &DoctorCommand,
     configuration: &Configuration,
     context: &Context<'_>,
     report: &mut Report,
 ) {
-    let Choice { rule, registry, settings, .. } = configuration.for_image(image);
+    let Choice { rule, registry, settings, .. } = choice;
     match &rule {
         Some(rule) => report.good("settings", format!("{rule} is for this image")),
         None => report.good("settings", "no rule is for this image"),
@@ -162,6 +172,7 @@ fn look_at_image(
     let Some(registry) = report.check("registry", registry) else { return };
     report.good("registry", format!("`{registry}`, password by region {}", registry.region()));
     let Some(context) = report.check("settings", context.with_settings(settings)) else { return };
+    let Some(context) = command.pod.who_asks(context, report) else { return };
     look_at_cache(Some(&registry), &context, report);
     look_at_last_result(&registry, &context, report);
     let Some(probe) = report.check("aws", Probe::new(&registry, &context)) else { return };
@@ -185,7 +196,7 @@ fn look_at_image(
     } else {
         report.good("aws", format!("password valid until {:.0}", token.expires_at));
     }
-    if pull {
+    if command.pull {
         pull::look(image, &token, &probe, report);
     }
 }

@@ -17,6 +17,7 @@ use hyper::{Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use crate::cluster::{self, Cluster, OidcProvider};
 use crate::server::{ANY_PORT, Reply, Server};
 use crate::sigv4::Authorization;
 use crate::tls::TestCa;
@@ -98,6 +99,8 @@ struct World {
     at: Timestamp,
     behaviour: Behaviour,
     identities: HashMap<String, Identity>,
+    /// Without one, any token will do.
+    oidc_provider: Option<OidcProvider>,
     passwords: HashMap<String, Timestamp>,
     seen: Vec<Seen>,
 }
@@ -142,6 +145,7 @@ impl Aws {
                 credentials_fault: None,
             },
             identities: HashMap::from([(ACCESS_KEY_ID.to_owned(), first)]),
+            oidc_provider: None,
             passwords: HashMap::new(),
             seen: Vec::new(),
         }));
@@ -164,6 +168,11 @@ impl Aws {
     /// Changes how it behaves from now on.
     pub fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
         change(&mut self.world().behaviour);
+    }
+
+    /// Roles can be assumed with tokens of `cluster` for `audience` whose subject is `subject`, and with no others.
+    pub fn trust(&self, cluster: &Cluster, audience: &str, subject: &str) {
+        self.world().oidc_provider = Some(OidcProvider::new(cluster, audience, subject));
     }
 
     /// The requests so far.
@@ -337,6 +346,12 @@ impl World {
                 .find(|(key, _)| key == name)
                 .map(|(_, value)| value.into_owned())
         };
+        let token = field("WebIdentityToken");
+        if let Some((provider, token)) = self.oidc_provider.as_ref().zip(token)
+            && let Some((code, message)) = cluster::refusal(&token, provider, self.at)
+        {
+            return sts_error(code, &message);
+        }
         let role = field("RoleArn").unwrap_or_default();
         if role.ends_with("/forbidden") {
             let message = format!("User is not authorized to perform: sts:{action} on resource: {role}");
@@ -435,8 +450,9 @@ fn sts_error(code: &str, message: &str) -> Response<Bytes> {
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
          <Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
     );
+    let status = if code == "AccessDenied" { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
     Response::builder()
-        .status(StatusCode::FORBIDDEN)
+        .status(status)
         .header("content-type", "text/xml")
         .body(Bytes::from(body))
         .expect("a valid response")

@@ -8,6 +8,7 @@
 #![expect(clippy::expect_used, reason = "a stand-in that cannot start ends the test")]
 
 pub mod aws;
+pub mod cluster;
 pub mod http;
 pub mod kubelet;
 pub mod link;
