@@ -14,9 +14,9 @@
 //! | layer | modules | may use |
 //! |---|---|---|
 //! | edge | `host`, `watchdog`, `ownership`, [`role`], `kubelet`, `command` | the process |
-//! | edge, reading only | [`node`] | the files of the kubelet, by way of `host` |
+//! | edge, reading only | [`node`] | the files of the kubelet, and what it prints as its version, by way of `host` |
 //! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
-//! | core | [`protocol`], [`service_account`], [`arn`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`generate`], [`secret`], [`error`] | their arguments; names of files from `node::layout` |
+//! | core | [`protocol`], [`service_account`], [`arn`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`generate`], [`secret`], [`error`], `words` | their arguments; names of files from `node::layout` |
 
 pub mod arn;
 mod aws;
@@ -49,6 +49,7 @@ pub mod settings;
 pub mod token;
 mod tokens;
 mod watchdog;
+mod words;
 
 use std::process::ExitCode;
 

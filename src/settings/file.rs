@@ -19,6 +19,7 @@ use crate::partition::{PARTITIONS, Partition};
 use crate::pattern::{Miss, Pattern};
 use crate::registry::Registry;
 use crate::secret::Secret;
+use crate::words::{is_word, nearest, quoted};
 
 /// Settings of ecr-credential-provider. Read at every run: a change needs no restart of the kubelet.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -260,11 +261,6 @@ checked_text! {
 /// How the names of the commercial regions start, as far as there are some.
 const COMMERCIAL_AREAS: [&str; 9] = ["af-", "ap-", "ca-", "eu-", "il-", "me-", "mx-", "sa-", "us-"];
 
-/// Whether a text is too plain to be a secret, so that it may be quoted.
-fn is_word(text: &str) -> bool {
-    text.len() <= 40 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
-
 /// Parses the file; `path` is for the errors.
 pub(super) fn parse(path: &Path, text: &str) -> Result<File, Error> {
     let options = serde_saphyr::options! { no_schema: true, with_snippet: false };
@@ -313,20 +309,6 @@ fn describe(path: &Path, error: &serde_saphyr::Error) -> Error {
             let words = text.split(" at line ").next().unwrap_or_default();
             refused(words.to_owned())
         }
-    }
-}
-
-/// What stands in the file, unless it may be a secret that was written in the wrong place.
-fn quoted(text: &str) -> String {
-    if is_word(text) { format!(" `{text}`") } else { String::new() }
-}
-
-/// What was probably meant, or all that there is.
-fn nearest(word: &str, known: &[&str]) -> String {
-    let best = known.iter().map(|known| (strsim::jaro_winkler(word, known), known));
-    match best.max_by(|one, other| one.0.total_cmp(&other.0)) {
-        Some((similarity, known)) if similarity > 0.8 => format!("write `{known}`"),
-        _ => format!("known here are {}", known.join(", ")),
     }
 }
 
