@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -190,6 +190,32 @@ pub(crate) fn list_directory(path: &Path) -> Result<Vec<OsString>, FileError> {
     let names =
         std::fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect());
     names.map_err(|source| FileError { path: path.to_owned(), source })
+}
+
+/// What a program prints when it is started with `argument` and nothing else, if it ends well within `limit`.
+pub(crate) fn output_of(program: &Path, argument: &str, limit: Duration) -> Option<String> {
+    let mut command = Command::new(program);
+    command.arg(argument).env_clear().current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().ok()?;
+    let patience = Duration::from_millis(10);
+    let mut waited = Duration::ZERO;
+    let status = loop {
+        match child.try_wait() {
+            Ok(None) if waited < limit => {
+                std::thread::sleep(patience);
+                waited += patience;
+            }
+            Ok(Some(status)) => break status,
+            Ok(None) | Err(_) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                return None;
+            }
+        }
+    };
+    let mut output = String::new();
+    child.stdout.take()?.take(4096).read_to_string(&mut output).ok()?;
+    status.success().then_some(output)
 }
 
 /// Ends the process from a place that cannot return to `main`.

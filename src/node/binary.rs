@@ -4,6 +4,8 @@ use std::fs::Metadata;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
 use super::layout::NAME;
 use super::on;
 
@@ -16,6 +18,8 @@ pub enum Binary {
     NotAFile,
     /// A file that nobody may run. The kubelet ends when it starts.
     NotExecutable,
+    /// A file on a file system from which nothing may be run. The kubelet ends when it starts.
+    OnNoexec,
     /// The very file that runs now.
     ThisProgram,
     /// Another file of the same name: another copy, another version, or the Go provider.
@@ -24,16 +28,13 @@ pub enum Binary {
     OtherProgram,
 }
 
-/// Looks as `exec.LookPath` does, through links. `this_program` is a path of the file that runs now, as it is
-/// seen from here, so not below `root`.
+/// Looks at the file and, if it can be run, whose it is. `this_program` is a path of the file that runs now, as it
+/// is seen from here, so not below `root`.
 pub fn look(root: &Path, bin_dir: &Path, name: &str, this_program: &Path) -> Binary {
-    let Ok(found) = on(root, bin_dir.join(name)).metadata() else { return Binary::Missing };
-    if !found.is_file() {
-        return Binary::NotAFile;
-    }
-    if found.permissions().mode() & 0o111 == 0 {
-        return Binary::NotExecutable;
-    }
+    let found = match runnable(root, bin_dir, name) {
+        Ok(found) => found,
+        Err(flaw) => return flaw,
+    };
     let ours = this_program.metadata().ok();
     if ours.is_some_and(|ours| is_same(&ours, &found)) {
         return Binary::ThisProgram;
@@ -41,6 +42,22 @@ pub fn look(root: &Path, bin_dir: &Path, name: &str, this_program: &Path) -> Bin
     let our_name = this_program.canonicalize().ok();
     let same_name = our_name.and_then(|path| Some(path.file_name()? == name)).unwrap_or_default();
     if same_name || name == NAME { Binary::OtherFile } else { Binary::OtherProgram }
+}
+
+/// What `exec.LookPath` finds, through links; why it finds nothing otherwise.
+pub(super) fn runnable(root: &Path, bin_dir: &Path, name: &str) -> Result<Metadata, Binary> {
+    let path = on(root, bin_dir.join(name));
+    let found = path.metadata().map_err(|_| Binary::Missing)?;
+    if !found.is_file() {
+        return Err(Binary::NotAFile);
+    }
+    if found.permissions().mode() & 0o111 == 0 {
+        return Err(Binary::NotExecutable);
+    }
+    if statvfs(&path).is_ok_and(|status| status.f_flag.contains(StatVfsMountFlags::NOEXEC)) {
+        return Err(Binary::OnNoexec);
+    }
+    Ok(found)
 }
 
 fn is_same(a: &Metadata, b: &Metadata) -> bool {

@@ -1,24 +1,26 @@
-//! The CredentialProviderConfig of a node, read as the kubelet reads it.
+//! The CredentialProviderConfig of a node, read as the kubelet of a version reads it.
 //!
-//! Strictly, as the kubelet does since 1.32: an unknown or repeated key is an error, and so is a number or
-//! truth value without quotes where text is expected, because the kubelet makes JSON of the YAML first.
+//! The kubelet ends at the first thing that it does not take. This reader goes on and collects all of them, and goes
+//! on with what can be used.
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde_saphyr::{Spanned, UserMessageFormatter};
-
+use super::document::{self, Document, Entry, Node, Position, Value};
 use super::on;
+use super::problem::{CONFIG_API, Fault, Place, Problem, Severity, TEXT};
+use super::version::Version;
+use crate::duration::GoDuration;
 use crate::host;
 use crate::secret::Secret;
+use crate::words;
 
-/// The providers of a node in the order in which the kubelet asks them.
-#[derive(Clone, Debug)]
+/// The providers of a node in the order in which they are written.
+#[derive(Clone, Debug, Default)]
 pub struct Config {
     /// The files that were read, in that order.
     pub files: Vec<PathBuf>,
     /// Whether the path was a folder, which kubelets before 1.34 cannot read.
-    pub is_directory: bool,
+    pub is_folder: bool,
     /// The providers of all files.
     pub providers: Vec<Provider>,
 }
@@ -26,105 +28,118 @@ pub struct Config {
 /// One provider.
 #[derive(Clone, Debug)]
 pub struct Provider {
-    /// Where its name stands.
+    /// Where its name stands, or where it begins.
     pub place: Place,
     /// The file name of the plugin.
     pub name: String,
     /// The version of the protocol that it is spoken to in.
-    pub api_version: Option<String>,
+    pub api_version: Option<Located<String>>,
     /// The patterns as written; the kubelet refuses some, see [`crate::pattern::Pattern`].
-    pub match_images: Vec<(Place, String)>,
+    pub match_images: Vec<Located<String>>,
     /// How long an answer is kept that does not say so.
-    pub default_cache_duration: Option<String>,
+    pub default_cache_duration: Option<Located<String>>,
     /// The plugin's arguments.
     pub args: Vec<String>,
     /// What is added to the kubelet's own environment. People keep keys there.
     pub env: Vec<(String, Secret)>,
     /// The identity of a pod that goes with the request.
-    pub token_attributes: Option<TokenAttributes>,
+    pub token_attributes: Option<Located<TokenAttributes>>,
+    /// Fields with a value of a wrong type, which are not missing.
+    pub(super) malformed: Vec<&'static str>,
 }
 
 /// `tokenAttributes` of a provider.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenAttributes {
     /// For whom the token is.
-    #[serde(default)]
-    pub service_account_token_audience: Option<String>,
+    pub service_account_token_audience: Option<Located<String>>,
     /// `ServiceAccount` or `Token`.
-    #[serde(default)]
-    pub cache_type: Option<String>,
+    pub cache_type: Option<Located<String>>,
     /// Whether the plugin is left out for pods without service account.
-    #[serde(default)]
-    pub require_service_account: Option<bool>,
+    pub require_service_account: Option<Located<bool>>,
     /// Annotations that must be there.
-    #[serde(default)]
-    pub required_service_account_annotation_keys: Option<Vec<String>>,
+    pub required_service_account_annotation_keys: Vec<Located<String>>,
     /// Annotations that are handed over if they are there.
-    #[serde(default)]
-    pub optional_service_account_annotation_keys: Option<Vec<String>>,
+    pub optional_service_account_annotation_keys: Vec<Located<String>>,
+    pub(super) malformed: Vec<&'static str>,
 }
 
-/// A place in a file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}:{line}:{column}", file.display())]
-pub struct Place {
-    /// The file.
-    pub file: PathBuf,
-    /// Its line, from 1.
-    pub line: u64,
-    /// The column, from 1.
-    pub column: u64,
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located<T> {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub value: T,
 }
 
-/// Why there is no configuration; a kubelet that starts with it ends.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A file or folder cannot be read.
-    #[error("{0}")]
-    Unreadable(String),
-    /// Neither a file nor a folder.
-    #[error("`{}` is no regular file", .0.display())]
-    NotAFile(PathBuf),
-    /// A folder without a file for the kubelet.
-    #[error("`{}` has no file that ends in .json, .yaml or .yml", .0.display())]
-    EmptyDirectory(PathBuf),
-    /// Not what the kubelet expects.
-    #[error("{place}: {reason}")]
-    Malformed {
-        /// Where.
-        place: Place,
-        /// What is wrong.
-        reason: String,
-    },
+/// What to read, for which kubelet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Source<'a> {
+    pub(super) root: &'a Path,
+    /// Files that are not written yet, and count as if they were.
+    pub(super) planned: &'a [(PathBuf, Vec<u8>)],
+    pub(super) version: Version,
 }
 
-/// Reads the file, or the files of the folder, that `--image-credential-provider-config` names.
-pub fn read(root: &Path, path: &Path) -> Result<Config, ConfigError> {
-    let is_directory = on(root, path).is_dir();
-    let files = if is_directory { files_in(root, path)? } else { vec![path.to_owned()] };
-    let mut providers: Vec<Provider> = Vec::new();
-    for file in &files {
-        for provider in providers_in(root, file)? {
-            if providers.iter().any(|earlier| earlier.name == provider.name) {
-                let reason = format!("there is a provider `{}` already", provider.name);
-                return Err(ConfigError::Malformed { place: provider.place, reason });
-            }
-            providers.push(provider);
+impl Source<'_> {
+    /// Reads the file, or the files of the folder, that `--image-credential-provider-config` names.
+    pub(super) fn read(&self, path: &Path, problems: &mut Vec<Problem>) -> Config {
+        let is_folder = self.planned(path).is_none() && on(self.root, path).is_dir();
+        let files = if is_folder { self.files_in(path, problems) } else { vec![path.to_owned()] };
+        if is_folder && !self.version.reads_folders() {
+            problems.push(refused(Place::file(path), Fault::FolderTooEarly));
         }
+        let mut providers: Vec<Provider> = Vec::new();
+        for file in &files {
+            let found = self.bytes(file).map(|bytes| providers_in(&bytes, file, self.version, problems));
+            match found {
+                Ok(found) => providers.extend(found),
+                Err(fault) => problems.push(refused(Place::file(file), fault)),
+            }
+        }
+        for (at, provider) in providers.iter().enumerate() {
+            if providers[..at].iter().any(|earlier| earlier.name == provider.name) {
+                problems.push(refused(provider.place.clone(), Fault::NameTwice(provider.name.clone())));
+            }
+        }
+        Config { files, is_folder, providers }
     }
-    Ok(Config { files, is_directory, providers })
-}
 
-/// Not from folders below; names in the order of their bytes.
-fn files_in(root: &Path, folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
-    let names = host::list_directory(&on(root, folder))
-        .map_err(|error| ConfigError::Unreadable(error.to_string()))?;
-    let mut files: Vec<_> = names.into_iter().map(|name| folder.join(name)).collect();
-    files.retain(|path| is_read(path));
-    files.retain(|path| !on(root, path).symlink_metadata().is_ok_and(|data| data.is_dir()));
-    files.sort();
-    if files.is_empty() { Err(ConfigError::EmptyDirectory(folder.to_owned())) } else { Ok(files) }
+    fn planned(&self, path: &Path) -> Option<&[u8]> {
+        self.planned.iter().find(|(planned, _)| planned == path).map(|(_, bytes)| bytes.as_slice())
+    }
+
+    /// Not from folders below; names in the order of their bytes.
+    fn files_in(&self, folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
+        let names = host::list_directory(&on(self.root, folder)).unwrap_or_else(|error| {
+            problems.push(refused(Place::file(folder), Fault::Unreadable(error.to_string())));
+            Vec::new()
+        });
+        let planned = self.planned.iter().map(|(path, _)| path).filter(|path| path.parent() == Some(folder));
+        let mut files: Vec<_> = names.into_iter().map(|name| folder.join(name)).collect();
+        files.retain(|path| !on(self.root, path).symlink_metadata().is_ok_and(|data| data.is_dir()));
+        files.extend(planned.cloned());
+        files.retain(|path| is_read(path));
+        files.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+        files.dedup();
+        if files.is_empty() && problems.is_empty() {
+            problems.push(refused(Place::file(folder), Fault::EmptyFolder));
+        }
+        files
+    }
+
+    fn bytes(&self, file: &Path) -> Result<Vec<u8>, Fault> {
+        if let Some(bytes) = self.planned(file) {
+            return Ok(bytes.to_owned());
+        }
+        let actual = on(self.root, file);
+        // A kubelet would wait for what comes out of a pipe.
+        if actual.metadata().is_ok_and(|data| !data.is_file()) {
+            return Err(Fault::NotAFile);
+        }
+        host::read_file(&actual).map_err(|error| Fault::Unreadable(error.to_string()))
+    }
 }
 
 /// By what follows the last dot, even if nothing stands before it.
@@ -133,93 +148,294 @@ fn is_read(path: &Path) -> bool {
     matches!(name.rsplit_once('.'), Some((_, "json" | "yaml" | "yml")))
 }
 
-fn providers_in(root: &Path, file: &Path) -> Result<Vec<Provider>, ConfigError> {
-    let actual = on(root, file);
-    if actual.metadata().is_ok_and(|data| !data.is_file()) {
-        return Err(ConfigError::NotAFile(file.to_owned()));
-    }
-    let bytes = host::read_file(&actual).map_err(|error| ConfigError::Unreadable(error.to_string()))?;
-    let options = serde_saphyr::options! { no_schema: true, with_snippet: false };
-    let parsed = serde_saphyr::from_slice_with_options::<WireConfig>(&bytes, options);
-    let wire = parsed.map_err(|error| malformed(file, &error))?;
-    check_type(file, &wire)?;
-    let providers = wire.providers.unwrap_or_default();
-    Ok(providers.into_iter().map(|provider| provider.at(file)).collect())
+fn refused(place: Place, fault: Fault) -> Problem {
+    Problem { place, severity: Severity::Refused, fault }
 }
 
-fn malformed(file: &Path, error: &serde_saphyr::Error) -> ConfigError {
-    let (line, column) = error.location().map_or((1, 1), |location| (location.line(), location.column()));
-    let text = error.render_with_formatter(&UserMessageFormatter);
-    let reason = text.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(&text).to_owned();
-    ConfigError::Malformed { place: Place { file: file.to_owned(), line, column }, reason }
-}
-
-fn check_type(file: &Path, wire: &WireConfig) -> Result<(), ConfigError> {
-    let refuse =
-        |at: &Spanned<String>, reason: String| Err(ConfigError::Malformed { place: place(file, at), reason });
-    if wire.kind.value != "CredentialProviderConfig" {
-        return refuse(&wire.kind, format!("kind `{}` is not CredentialProviderConfig", wire.kind.value));
-    }
-    let version = wire.api_version.value.as_str();
-    match version.strip_prefix("kubelet.config.k8s.io/") {
-        Some("v1" | "v1beta1" | "v1alpha1") => Ok(()),
-        _ => refuse(&wire.api_version, format!("apiVersion `{version}` is not kubelet.config.k8s.io/v1")),
-    }
-}
-
-fn place<T>(file: &Path, at: &Spanned<T>) -> Place {
-    Place { file: file.to_owned(), line: at.referenced.line(), column: at.referenced.column() }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WireConfig {
-    kind: Spanned<String>,
-    api_version: Spanned<String>,
-    #[serde(default)]
-    providers: Option<Vec<WireProvider>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct WireProvider {
-    name: Spanned<String>,
-    #[serde(default)]
-    api_version: Option<String>,
-    #[serde(default)]
-    match_images: Option<Vec<Spanned<String>>>,
-    #[serde(default)]
-    default_cache_duration: Option<String>,
-    #[serde(default)]
-    args: Option<Vec<String>>,
-    #[serde(default)]
-    env: Option<Vec<WireVariable>>,
-    #[serde(default)]
-    token_attributes: Option<TokenAttributes>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireVariable {
-    name: String,
-    #[serde(default)]
-    value: String,
-}
-
-impl WireProvider {
-    fn at(self, file: &Path) -> Provider {
-        let patterns = self.match_images.unwrap_or_default().into_iter();
-        let env = self.env.unwrap_or_default().into_iter();
-        Provider {
-            place: place(file, &self.name),
-            name: self.name.value,
-            api_version: self.api_version,
-            match_images: patterns.map(|pattern| (place(file, &pattern), pattern.value)).collect(),
-            default_cache_duration: self.default_cache_duration,
-            args: self.args.unwrap_or_default(),
-            env: env.map(|variable| (variable.name, variable.value.into())).collect(),
-            token_attributes: self.token_attributes,
+fn providers_in(bytes: &[u8], file: &Path, version: Version, problems: &mut Vec<Problem>) -> Vec<Provider> {
+    let mut decoder = Decoder { file, version, has_tokens: version.has_tokens(), problems };
+    match document::parse(bytes) {
+        Ok(document) => decoder.document(&document),
+        Err(error) => {
+            decoder.refuse(error.at, Fault::Syntax(error.reason));
+            Vec::new()
         }
+    }
+}
+
+/// The fields of a configuration, with the names that are known in all versions.
+const CONFIG: &[&str] = &["kind", "apiVersion", "providers"];
+const PROVIDER: &[&str] = &["name", "matchImages", "defaultCacheDuration", "apiVersion", "args", "env"];
+const VARIABLE: &[&str] = &["name", "value"];
+const ATTRIBUTES: &[&str] = &[
+    "serviceAccountTokenAudience",
+    "requireServiceAccount",
+    "requiredServiceAccountAnnotationKeys",
+    "optionalServiceAccountAnnotationKeys",
+];
+
+/// Takes fields out of values, and notes what the kubelet would not take.
+struct Decoder<'a> {
+    file: &'a Path,
+    version: Version,
+    /// Whether this version of the configuration has `tokenAttributes`.
+    has_tokens: bool,
+    problems: &'a mut Vec<Problem>,
+}
+
+/// The entries of a map, and its name in messages.
+struct Fields<'n> {
+    path: String,
+    at: Position,
+    entries: &'n [Entry],
+    malformed: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    /// The last of that name, as in the kubelet. Nothing in it is as if it were not there.
+    fn find(&self, name: &str) -> Option<&'n Entry> {
+        let last = self.entries.iter().rev().find(|entry| entry.key == name);
+        last.filter(|entry| !matches!(entry.node.value, Value::Null))
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+}
+
+impl Decoder<'_> {
+    fn document(&mut self, document: &Document) -> Vec<Provider> {
+        let ignored = !self.version.is_strict();
+        for (at, key) in &document.repeated {
+            self.strict(*at, Fault::Repeated { key: words::quoted(key), ignored });
+        }
+        if let Some(at) = document.second {
+            let place = self.place(at);
+            self.problems.push(Problem { place, severity: Severity::Warning, fault: Fault::SecondDocument });
+        }
+        let Some(mut fields) = self.fields(&document.root, String::new()) else { return Vec::new() };
+        self.type_of(&fields, document.is_json);
+        self.refuse_unknown(&fields, CONFIG, &[]);
+        let providers = self.list(&mut fields, "providers");
+        providers.iter().enumerate().filter_map(|(index, node)| self.provider(index, node)).collect()
+    }
+
+    /// `kind` and `apiVersion`, for which the kubelet does not look at capitals.
+    fn type_of(&mut self, fields: &Fields<'_>, is_json: bool) {
+        let kind = self.type_field(fields, "kind", is_json);
+        if let Some((kind, at)) = kind.filter(|(kind, _)| kind != "CredentialProviderConfig") {
+            self.refuse(at, Fault::Kind(kind));
+        }
+        let Some((version, at)) = self.type_field(fields, "apiVersion", is_json) else { return };
+        match version.strip_prefix(CONFIG_API) {
+            Some("v1") if !self.version.has_v1() => self.refuse(at, Fault::VersionTooEarly(version)),
+            Some("v1") => {}
+            Some("v1beta1" | "v1alpha1") => self.has_tokens = false,
+            _ => self.refuse(at, Fault::ConfigVersion(version)),
+        }
+    }
+
+    fn type_field(
+        &mut self,
+        fields: &Fields<'_>,
+        name: &'static str,
+        is_json: bool,
+    ) -> Option<(String, Position)> {
+        let mut found: Vec<_> = fields.entries.iter().collect();
+        found
+            .retain(|entry| entry.key.eq_ignore_ascii_case(name) && !matches!(entry.node.value, Value::Null));
+        if !is_json {
+            // On the way from YAML to JSON they are sorted, and the last counts.
+            found.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+        match found.last().map(|entry| &entry.node) {
+            Some(Node { value: Value::Text(text), at }) if !text.is_empty() => {
+                return Some((text.clone(), *at));
+            }
+            Some(Node { value: Value::Text(_), at }) => self.refuse(*at, Fault::Missing(name.to_owned())),
+            Some(node) => self.mistyped(name.to_owned(), node, TEXT, node.value.kind()),
+            None => self.refuse(fields.at, Fault::Missing(name.to_owned())),
+        }
+        None
+    }
+
+    fn provider(&mut self, index: usize, node: &Node) -> Option<Provider> {
+        let mut fields = self.fields(node, format!("providers[{index}]"))?;
+        let tokens: &[&str] = if self.has_tokens { &["tokenAttributes"] } else { &[] };
+        self.refuse_unknown(&fields, PROVIDER, tokens);
+        let name = self.text(&mut fields, "name");
+        let provider = Provider {
+            place: name.as_ref().map_or_else(|| self.place(fields.at), |name| name.place.clone()),
+            name: name.map(|name| name.value).unwrap_or_default(),
+            api_version: self.text(&mut fields, "apiVersion"),
+            match_images: self.texts(&mut fields, "matchImages"),
+            default_cache_duration: self.duration(&mut fields),
+            args: self.texts(&mut fields, "args").into_iter().map(|text| text.value).collect(),
+            env: self.env(&mut fields),
+            token_attributes: self.token_attributes(&mut fields),
+            malformed: Vec::new(),
+        };
+        Some(Provider { malformed: fields.malformed, ..provider })
+    }
+
+    /// Malformed ones are kept, so that they are not missing.
+    fn duration(&mut self, fields: &mut Fields<'_>) -> Option<Located<String>> {
+        let found = self.text(fields, "defaultCacheDuration")?;
+        let without_sign = found.value.strip_prefix('-').unwrap_or(&found.value);
+        if let Err(error) = without_sign.parse::<GoDuration>() {
+            let field = fields.path_of("defaultCacheDuration");
+            self.problems.push(refused(found.place.clone(), Fault::Duration { field, error }));
+        }
+        Some(found)
+    }
+
+    fn env(&mut self, fields: &mut Fields<'_>) -> Vec<(String, Secret)> {
+        let path = fields.path_of("env");
+        let nodes = self.list(fields, "env");
+        let variables = nodes.iter().enumerate().filter_map(|(index, node)| {
+            let mut fields = self.fields(node, format!("{path}[{index}]"))?;
+            self.refuse_unknown(&fields, VARIABLE, &[]);
+            let mut text = |name| self.text(&mut fields, name).map(|text| text.value).unwrap_or_default();
+            Some((text("name"), text("value").into()))
+        });
+        variables.collect()
+    }
+
+    fn token_attributes(&mut self, fields: &mut Fields<'_>) -> Option<Located<TokenAttributes>> {
+        let entry = fields.find("tokenAttributes").filter(|_| self.has_tokens)?;
+        let mut fields = self.fields(&entry.node, fields.path_of("tokenAttributes"))?;
+        let has_cache_type = self.version.has_cache_type();
+        self.refuse_unknown(&fields, ATTRIBUTES, if has_cache_type { &["cacheType"] } else { &[] });
+        let attributes = TokenAttributes {
+            service_account_token_audience: self.text(&mut fields, "serviceAccountTokenAudience"),
+            cache_type: self.text(&mut fields, "cacheType").filter(|_| has_cache_type),
+            require_service_account: self.truth(&mut fields, "requireServiceAccount"),
+            required_service_account_annotation_keys: self
+                .texts(&mut fields, "requiredServiceAccountAnnotationKeys"),
+            optional_service_account_annotation_keys: self
+                .texts(&mut fields, "optionalServiceAccountAnnotationKeys"),
+            malformed: Vec::new(),
+        };
+        let value = TokenAttributes { malformed: fields.malformed, ..attributes };
+        Some(Located { place: self.place(entry.at), value })
+    }
+
+    /// The entries of a map; nothing is a map without entries.
+    fn fields<'n>(&mut self, node: &'n Node, path: String) -> Option<Fields<'n>> {
+        let entries: &[Entry] = match &node.value {
+            Value::Map(entries) => entries,
+            Value::Null => &[],
+            other => {
+                let field = if path.is_empty() { "the whole".to_owned() } else { path };
+                self.mistyped(field, node, "a map", other.kind());
+                return None;
+            }
+        };
+        Some(Fields { path, at: node.at, entries, malformed: Vec::new() })
+    }
+
+    fn text(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<Located<String>> {
+        let entry = fields.find(name)?;
+        let text = self.text_of(fields.path_of(name), &entry.node);
+        if text.is_none() {
+            fields.malformed.push(name);
+        }
+        text
+    }
+
+    fn text_of(&mut self, path: String, node: &Node) -> Option<Located<String>> {
+        match &node.value {
+            Value::Text(text) => Some(Located { place: self.place(node.at), value: text.clone() }),
+            Value::Null => Some(Located { place: self.place(node.at), value: String::new() }),
+            other => {
+                self.mistyped(path, node, TEXT, other.kind());
+                None
+            }
+        }
+    }
+
+    fn truth(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Option<Located<bool>> {
+        let entry = fields.find(name)?;
+        match &entry.node.value {
+            Value::Truth(truth) => Some(Located { place: self.place(entry.node.at), value: *truth }),
+            other => {
+                fields.malformed.push(name);
+                self.mistyped(fields.path_of(name), &entry.node, "`true` or `false`", other.kind());
+                None
+            }
+        }
+    }
+
+    fn texts(&mut self, fields: &mut Fields<'_>, name: &'static str) -> Vec<Located<String>> {
+        let path = fields.path_of(name);
+        let nodes = self.list(fields, name);
+        let texts = nodes.iter().enumerate();
+        let texts: Vec<_> =
+            texts.filter_map(|(index, node)| self.text_of(format!("{path}[{index}]"), node)).collect();
+        if texts.len() < nodes.len() {
+            fields.malformed.push(name);
+        }
+        texts
+    }
+
+    fn list<'n>(&mut self, fields: &mut Fields<'n>, name: &'static str) -> &'n [Node] {
+        match fields.find(name).map(|entry| &entry.node) {
+            None => &[],
+            Some(Node { value: Value::List(items), .. }) => items,
+            Some(node) => {
+                fields.malformed.push(name);
+                self.mistyped(fields.path_of(name), node, "a list", node.value.kind());
+                &[]
+            }
+        }
+    }
+
+    fn refuse_unknown(&mut self, fields: &Fields<'_>, always: &[&'static str], now: &[&'static str]) {
+        let known = [always, now].concat();
+        for entry in fields.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let name = if words::is_word(&entry.key) { entry.key.as_str() } else { "…" };
+            let fault = Fault::UnknownField {
+                field: fields.path_of(name),
+                remedy: self.remedy_for_unknown(&entry.key, &known),
+                ignored: !self.version.is_strict(),
+            };
+            self.strict(entry.at, fault);
+        }
+    }
+
+    fn remedy_for_unknown(&self, key: &str, known: &[&str]) -> String {
+        match key {
+            "tokenAttributes" if known == PROVIDER && self.version.has_tokens() => {
+                format!("write `apiVersion: {CONFIG_API}v1` at the top: older versions do not have it")
+            }
+            "tokenAttributes" if known == PROVIDER => {
+                format!("remove it: kubelets know it from {} on", Version::HAS_TOKENS)
+            }
+            "cacheType" if known == ATTRIBUTES => {
+                format!("remove it: kubelets know it from {} on", Version::HAS_FOLDERS)
+            }
+            _ => words::nearest(key, known),
+        }
+    }
+
+    /// The kubelet has always looked, but minds from 1.32 on.
+    fn strict(&mut self, at: Position, fault: Fault) {
+        let severity = if self.version.is_strict() { Severity::Refused } else { Severity::Warning };
+        let place = self.place(at);
+        self.problems.push(Problem { place, severity, fault });
+    }
+
+    fn mistyped(&mut self, field: String, node: &Node, expected: &'static str, found: &'static str) {
+        self.refuse(node.at, Fault::Type { field, expected, found });
+    }
+
+    fn refuse(&mut self, at: Position, fault: Fault) {
+        let place = self.place(at);
+        self.problems.push(refused(place, fault));
+    }
+
+    fn place(&self, at: Position) -> Place {
+        Place { file: self.file.to_owned(), at: Some(at) }
     }
 }
 

@@ -4,12 +4,11 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::binary::Binary;
-use super::config::{ConfigError, Place};
 use super::configured::ErasedDropIn;
 use super::flags::Flags;
 use super::kubelet::Program;
-use super::rules::Rule;
-use crate::pattern::{Miss, PatternError, Trap};
+use super::problem::{Problem, Severity};
+use crate::pattern::Miss;
 
 /// One step on the way from the kubelet to the plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,38 +43,11 @@ pub enum Finding {
     Config {
         /// Its files.
         files: Vec<PathBuf>,
-        /// Whether they are those of a folder.
-        is_directory: bool,
         /// How many providers it has.
         providers: usize,
     },
-    /// The configuration cannot be read.
-    ConfigRefused(ConfigError),
-    /// The configuration has no provider.
-    NoProvider,
-    /// A provider that the kubelet refuses.
-    ProviderRefused {
-        /// Where its name is.
-        place: Place,
-        /// What it breaks.
-        rule: Rule,
-    },
-    /// A pattern that the kubelet refuses.
-    PatternRefused {
-        /// Where it is.
-        place: Place,
-        /// The pattern.
-        pattern: String,
-        /// Why.
-        error: PatternError,
-    },
-    /// A pattern that means something else than it says.
-    PatternTrap {
-        /// Where it is.
-        place: Place,
-        /// What.
-        trap: Trap,
-    },
+    /// Something in the configuration.
+    Problem(Problem),
     /// The kubelet asks this provider.
     Match {
         /// Its name.
@@ -90,7 +62,7 @@ pub enum Finding {
         /// The pattern that comes closest, and why it does not match.
         nearest: Option<(String, Miss)>,
     },
-    /// The file that the kubelet runs.
+    /// The file that the kubelet runs. One that it cannot run is a problem, too.
     Binary {
         /// Its path.
         path: PathBuf,
@@ -131,27 +103,20 @@ impl Finding {
             Self::NoFlags(_)
             | Self::FlagMissing(_)
             | Self::Flags { origin: Origin::Files { restart: true, .. }, .. }
-            | Self::ConfigRefused(_)
-            | Self::NoProvider
-            | Self::ProviderRefused { .. }
-            | Self::PatternRefused { .. }
-            | Self::NoMatch { .. }
-            | Self::Binary { binary: Binary::Missing | Binary::NotAFile | Binary::NotExecutable, .. } => {
-                Weight::Wrong
-            }
+            | Self::Problem(Problem { severity: Severity::Refused, .. })
+            | Self::NoMatch { .. } => Weight::Wrong,
             Self::Kubelet { others: 0, .. }
             | Self::Proxy(Some(_))
             | Self::Flags { .. }
-            | Self::Config { is_directory: false, .. }
+            | Self::Config { .. }
             | Self::Match { .. }
             | Self::Binary { binary: Binary::ThisProgram, .. } => Weight::Fine,
             Self::Kubelet { .. }
             | Self::NoKubelet
             | Self::Proxy(None)
             | Self::ErasedDropIn(_)
-            | Self::Config { .. }
-            | Self::PatternTrap { .. }
-            | Self::Binary { binary: Binary::OtherFile | Binary::OtherProgram, .. } => Weight::Notice,
+            | Self::Problem(Problem { severity: Severity::Warning, .. })
+            | Self::Binary { .. } => Weight::Notice,
         }
     }
 }
@@ -182,26 +147,11 @@ impl fmt::Display for Finding {
                     "--image-credential-provider-{name} is missing: the kubelet does not start with the other flag alone"
                 )
             }
-            Self::Config { files, is_directory, providers } => {
+            Self::Config { files, providers } => {
                 let plural = if *providers == 1 { "" } else { "s" };
-                write!(f, "{providers} provider{plural} in {}", in_words(files))?;
-                if *is_directory {
-                    f.write_str("; kubelets before 1.34 do not start with a folder")
-                } else {
-                    Ok(())
-                }
+                write!(f, "{providers} provider{plural} in {}", in_words(files))
             }
-            Self::ConfigRefused(error) => {
-                write!(f, "the kubelet does not start with its configuration: {error}")
-            }
-            Self::NoProvider => f.write_str("the kubelet does not start without a provider"),
-            Self::ProviderRefused { place, rule } => {
-                write!(f, "the kubelet does not start with this provider: {rule} ({place})")
-            }
-            Self::PatternRefused { place, pattern, error } => {
-                write!(f, "the kubelet does not start with the pattern `{pattern}`: {error} ({place})")
-            }
-            Self::PatternTrap { place, trap } => write!(f, "{trap} ({place})"),
+            Self::Problem(problem) => problem.fmt(f),
             Self::Match { provider, pattern } => {
                 write!(f, "`{pattern}` matches: the kubelet asks `{provider}`")
             }
@@ -230,9 +180,10 @@ impl fmt::Display for Program {
 impl fmt::Display for Binary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Missing => "does not exist: the kubelet does not start",
-            Self::NotAFile => "is no file: the kubelet does not start",
-            Self::NotExecutable => "is not executable: the kubelet does not start",
+            Self::Missing => "does not exist",
+            Self::NotAFile => "is no file",
+            Self::NotExecutable => "is not executable",
+            Self::OnNoexec => "is on a file system that is mounted with noexec",
             Self::ThisProgram => "is this program",
             Self::OtherFile => "is another file than this program: another version, or the Go provider",
             Self::OtherProgram => "is another program",

@@ -1,11 +1,14 @@
 //! The kubelet that runs on this node.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::flags::Flags;
 use super::layout::MICROK8S_ARGUMENTS;
 use super::on;
+use super::version::Version;
 use crate::host;
+use crate::ownership::{self, Readers};
 use crate::secret::Secret;
 
 const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"];
@@ -84,6 +87,23 @@ pub(super) fn environment(root: &Path) -> Option<Vec<(String, Secret)>> {
     let text = text_of(&on(root, format!("/proc/{pid}/environ")))?;
     let pairs = text.split('\0').filter_map(|entry| entry.split_once('='));
     Some(pairs.map(|(name, value)| (name.to_owned(), Secret::from(value.to_owned()))).collect())
+}
+
+/// How long a kubelet may take to say its version.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The version of the kubelet that runs, as its program says. Asked is only a program that root and this user
+/// alone could have put there: a process of anybody's can have the name of a kubelet.
+pub(crate) fn version() -> Option<Version> {
+    let root = Path::new("/");
+    let pid = running(root).first()?.pid;
+    let program = Path::new("/proc").join(pid.to_string()).join("exe").read_link().ok()?;
+    let program = ownership::trusted(&program, Readers::Anybody).ok()??;
+    let name = program.file_name()?.to_str()?;
+    if !["kubelet", "kubelite", "k3s"].iter().any(|known| name.starts_with(known)) {
+        return None;
+    }
+    Version::in_output(&host::output_of(&program, "--version", PATIENCE)?)
 }
 
 fn proxy_variables(environment: &str) -> Vec<String> {

@@ -5,20 +5,28 @@
 //! way; the modules below are its steps:
 //!
 //! ```text
-//! kubelet ─▶ flags (or configured) ─▶ config ─▶ pattern of a provider ─▶ binary
+//! kubelet ─▶ flags (or configured) ─▶ check ─▶ pattern of a provider ─▶ binary
+//!                                       │
+//!           document ─▶ config ─▶ rules ┘   (by version, with all problems)
 //! ```
+//!
+//! [`check::check`] alone says whether a kubelet would start with a configuration, also with one that is planned.
 //!
 //! What it cannot see: flags that k3s was given, because k3s hides them, and a kubelet in a container of its own
 //! whose paths are not those of this file system.
 
 pub mod binary;
+pub mod check;
 pub mod config;
 pub mod configured;
+mod document;
 pub mod finding;
 pub mod flags;
 pub mod kubelet;
 pub mod layout;
-pub mod rules;
+pub mod problem;
+mod rules;
+pub mod version;
 
 use std::path::{Path, PathBuf};
 
@@ -26,37 +34,33 @@ use crate::image::ImageReference;
 use crate::pattern::{self, Pattern};
 use crate::secret::Secret;
 use binary::Binary;
+use check::{Checked, Subject, check};
 use config::{Config, Provider};
 use configured::Configured;
 use finding::{Finding, Origin};
 use flags::Flags;
+use version::Version;
 
 /// Everything from the process table to the file that would run for `image`, in that order. It ends at the first
 /// step without which the next makes no sense. `this_program` is a path of the file that runs now.
-pub fn inspect(root: &Path, image: &ImageReference, this_program: &Path) -> Vec<Finding> {
+pub fn inspect(root: &Path, image: &ImageReference, version: Version, this_program: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let Some(flags) = find_flags(root, &mut findings) else { return findings };
     let Some((config, bin_dir)) = both(flags, &mut findings) else { return findings };
-    let config = match config::read(root, &config) {
-        Ok(config) => config,
-        Err(error) => {
-            findings.push(Finding::ConfigRefused(error));
-            return findings;
-        }
-    };
-    let Config { files, is_directory, providers } = config;
-    findings.push(Finding::Config { files, is_directory, providers: providers.len() });
-    if providers.is_empty() {
-        findings.push(Finding::NoProvider);
+    let subject = Subject { root, config: &config, bin_dir: Some(&bin_dir), version, planned: &[] };
+    let Checked { config: Config { files, providers, .. }, problems } = check(&subject);
+    if !providers.is_empty() {
+        findings.push(Finding::Config { files, providers: providers.len() });
     }
-    for provider in &providers {
-        let broken = rules::broken_by(provider).into_iter();
-        findings.extend(broken.map(|rule| Finding::ProviderRefused { place: provider.place.clone(), rule }));
+    findings.extend(problems.into_iter().map(Finding::Problem));
+    if providers.is_empty() {
+        return findings;
     }
     let asked = find_providers(&providers, image, &mut findings);
-    findings.extend(asked.into_iter().map(|name| {
+    findings.extend(asked.into_iter().filter_map(|name| {
         let binary = binary::look(root, &bin_dir, name, this_program);
-        Finding::Binary { path: bin_dir.join(name), binary }
+        let runs = matches!(binary, Binary::ThisProgram | Binary::OtherFile | Binary::OtherProgram);
+        runs.then(|| Finding::Binary { path: bin_dir.join(name), binary })
     }));
     findings
 }
@@ -75,14 +79,15 @@ pub fn plugin_for(root: &Path, image: &ImageReference, this_program: &Path) -> O
     let findings = &mut Vec::new();
     let (config, bin_dir) = both(find_flags(root, findings)?, findings)?;
     let is_for = |provider: &Provider| {
-        let mut patterns = provider.match_images.iter().filter_map(|(_, text)| text.parse::<Pattern>().ok());
+        let mut patterns = provider.match_images.iter().filter_map(|it| it.value.parse::<Pattern>().ok());
         patterns.any(|pattern| pattern.matches(image).is_ok())
             && matches!(
                 binary::look(root, &bin_dir, &provider.name, this_program),
                 Binary::ThisProgram | Binary::OtherFile
             )
     };
-    let provider = config::read(root, &config).ok()?.providers.into_iter().find(is_for)?;
+    let subject = Subject { root, config: &config, bin_dir: None, version: Version::NEWEST, planned: &[] };
+    let provider = check(&subject).config.providers.into_iter().find(is_for)?;
     Some(Plugin { provider, environment: kubelet::environment(root) })
 }
 
@@ -141,7 +146,8 @@ fn find_providers<'a>(
     let mut asked = Vec::new();
     let mut missed = Vec::new();
     for provider in providers {
-        let patterns = parse_patterns(provider, findings);
+        let texts = provider.match_images.iter();
+        let patterns: Vec<Pattern> = texts.filter_map(|it| it.value.parse().ok()).collect();
         match patterns.iter().find(|pattern| pattern.matches(image).is_ok()) {
             Some(pattern) => {
                 findings
@@ -159,24 +165,6 @@ fn find_providers<'a>(
         });
     }
     asked
-}
-
-fn parse_patterns(provider: &Provider, findings: &mut Vec<Finding>) -> Vec<Pattern> {
-    let mut patterns = Vec::new();
-    for (place, text) in &provider.match_images {
-        match text.parse::<Pattern>() {
-            Ok(pattern) => {
-                let trap = pattern.trap();
-                findings.extend(trap.map(|trap| Finding::PatternTrap { place: place.clone(), trap }));
-                patterns.push(pattern);
-            }
-            Err(error) => {
-                let (place, pattern) = (place.clone(), text.clone());
-                findings.push(Finding::PatternRefused { place, pattern, error });
-            }
-        }
-    }
-    patterns
 }
 
 /// An absolute path of the node, below `root`. The kubelet's working directory is `/`.

@@ -37,7 +37,7 @@ fn lines(files: &[(&str, &str)], image: &str) -> Vec<String> {
     std::fs::create_dir_all(root.path().join("bin")).expect("create");
     std::fs::write(&binary, "").expect("write");
     std::fs::set_permissions(&binary, PermissionsExt::from_mode(0o755)).expect("chmod");
-    let findings = inspect(root.path(), &image.parse().expect("an image"), &binary);
+    let findings = inspect(root.path(), &image.parse().expect("an image"), Version::NEWEST, &binary);
     let mark = |finding: &Finding| match finding.weight() {
         Weight::Fine => ' ',
         Weight::Notice => '?',
@@ -61,13 +61,14 @@ fn walks_the_whole_way_to_this_program() {
             "  the kubelet hands on HTTPS_PROXY",
             "  configuration in `/etc/c.yaml`, plugins in `/bin`, by the flags of process 812",
             "  2 providers in `/etc/c.yaml`",
+            "! the kubelet does not start: `/bin/other` does not exist (/etc/c.yaml:6:10)",
             "  `*.dkr.ecr.*.amazonaws.com` matches: the kubelet asks `ecr-credential-provider`",
             "  `/bin/ecr-credential-provider` is this program",
         ]
     );
     assert_eq!(
         lines(&files, "x.azurecr.io/a").last().unwrap(),
-        "! `/bin/other` does not exist: the kubelet does not start"
+        "  `*.azurecr.io` matches: the kubelet asks `other`"
     );
 }
 
@@ -76,12 +77,13 @@ fn says_over_what_the_kubelet_ends() {
     let (command_line, complete) = (command_line(), config("a.b"));
     let incomplete = complete.replacen(", defaultCacheDuration: 0s", "", 1);
     let files = [("proc/1/cmdline", command_line.as_str()), ("etc/c.yaml", &incomplete)];
-    let refused = "! the kubelet does not start with this provider: `defaultCacheDuration` is missing (/etc/c.yaml:4:10)";
+    let refused =
+        "! the kubelet does not start: `providers[0].defaultCacheDuration` is missing (/etc/c.yaml:4:10)";
     assert!(lines(&files, ECR).contains(&refused.to_owned()), "{:#?}", lines(&files, ECR));
     let none = complete.split_once("- ").expect("a provider").0.to_owned();
     let files = [("proc/1/cmdline", command_line.as_str()), ("etc/c.yaml", &none)];
     let lines = lines(&files, ECR);
-    assert!(lines.contains(&"! the kubelet does not start without a provider".to_owned()), "{lines:#?}");
+    assert_eq!(lines.last().unwrap(), "! the kubelet does not start: there is no provider (/etc/c.yaml)");
 }
 
 /// The files of a node, an image, and the last lines about it.
@@ -126,7 +128,7 @@ fn says_where_the_way_ends() {
             &[running],
             ECR,
             &[
-                "! the kubelet does not start with its configuration: cannot read `ROOT/etc/c.yaml`: No such file or directory (os error 2)",
+                "! the kubelet does not start: cannot read `ROOT/etc/c.yaml`: No such file or directory (os error 2) (/etc/c.yaml)",
             ],
         ),
         (
@@ -134,6 +136,7 @@ fn says_where_the_way_ends() {
             ECR,
             &[
                 "? `*` is no wildcard in a path: `/*` is a plain prefix (/etc/c.yaml:5:18)",
+                "! the kubelet does not start: `/bin/other` does not exist (/etc/c.yaml:6:10)",
                 "! no pattern matches `1.dkr.ecr.eu-central-1.amazonaws.com/team/app`: the kubelet asks no provider; the nearest is \
                  `*.dkr.ecr.*.amazonaws.com/*`, but the image's path `/team/app` does not start with `/*`",
             ],
@@ -150,9 +153,9 @@ fn says_where_the_way_ends() {
             &[running, ("etc/c.yaml", &refused)],
             "x.azurecr.io/a",
             &[
-                "! the kubelet does not start with the pattern `r.corp:*`: `*` is not a port: it must be digits, without wildcard (/etc/c.yaml:5:18)",
+                "! the kubelet does not start: the pattern `r.corp:*` is refused: `*` is not a port: it must be digits, without wildcard (/etc/c.yaml:5:18)",
+                "! the kubelet does not start: `/bin/other` does not exist (/etc/c.yaml:6:10)",
                 "  `*.azurecr.io` matches: the kubelet asks `other`",
-                "! `/bin/other` does not exist: the kubelet does not start",
             ],
         ),
         (
@@ -161,6 +164,7 @@ fn says_where_the_way_ends() {
             &[
                 "! configuration in `/etc/c.yaml`, plugins in `/bin`, by `/etc/default/kubelet`, but the kubelet that runs does not have these flags: restart it",
                 "  2 providers in `/etc/c.yaml`",
+                "! the kubelet does not start: `/bin/other` does not exist (/etc/c.yaml:6:10)",
                 "  `*.dkr.ecr.*.amazonaws.com` matches: the kubelet asks `ecr-credential-provider`",
                 "  `/bin/ecr-credential-provider` is this program",
             ],

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ecr_credential_provider::node::config;
+use ecr_credential_provider::node::check::{Subject, check};
+use ecr_credential_provider::node::version::Version;
 use ecr_credential_provider::protocol::ApiVersion;
 use jiff::SignedDuration;
 use serde_json::json;
@@ -454,9 +455,17 @@ fn the_samples_of_the_page_are_valid() {
     let [_, config, settings] = blocks[..] else { panic!("{blocks:?}") };
     let world = World::new();
     fs::write(world.folder.path().join("kubelet.yaml"), config).expect("written");
-    let read = config::read(world.folder.path(), Path::new("/kubelet.yaml")).expect("the kubelet takes it");
-    let attributes = read.providers[0].token_attributes.as_ref().expect("tokenAttributes");
-    assert_eq!(attributes.service_account_token_audience.as_deref(), Some(AUDIENCE));
+    let checked = check(&Subject {
+        root: world.folder.path(),
+        config: Path::new("/kubelet.yaml"),
+        bin_dir: None,
+        version: Version::NEWEST,
+        planned: &[],
+    });
+    assert_eq!(checked.problems, []);
+    let attributes = &checked.config.providers[0].token_attributes.as_ref().expect("tokenAttributes").value;
+    let audience = attributes.service_account_token_audience.as_ref().expect("an audience");
+    assert_eq!(audience.value, AUDIENCE);
 
     let path = world.folder.path().join("config.yaml");
     fs::write(&path, settings).expect("written");

@@ -23,6 +23,7 @@ use crate::host::Host;
 use crate::image::ImageReference;
 use crate::node::config::TokenAttributes;
 use crate::node::finding::{Finding, Weight};
+use crate::node::version::Version;
 use crate::node::{self, Plugin};
 use crate::provider;
 use crate::records::{self, Record};
@@ -112,15 +113,21 @@ fn look_at_kubelet(
         let error = context.host.start_anew("--as-plugin", environment);
         report.note("kubelet", format!("this process does not get the plugin's environment: {error}"));
     }
-    for finding in node::inspect(root, &asked, this_program) {
+    let version = node::kubelet::version().unwrap_or(Version::NEWEST);
+    for finding in node::inspect(root, &asked, version, this_program) {
         match (&finding, finding.weight()) {
             (Finding::NoMatch { .. }, _) if image.is_none() => {}
+            (Finding::Problem(problem), Weight::Wrong) => {
+                let error = Error::new(Code::Kubelet, problem).with_remedy(problem.fault.remedy());
+                report.bad("kubelet", &error);
+            }
             (_, Weight::Fine) => report.good("kubelet", finding.to_string()),
             (_, Weight::Notice) => report.note("kubelet", finding.to_string()),
             (_, Weight::Wrong) => report.bad("kubelet", &Error::new(Code::Kubelet, finding)),
         }
     }
     let attributes = plugin.as_ref().and_then(|plugin| plugin.provider.token_attributes.clone());
+    let attributes = attributes.map(|it| it.value);
     match plugin.filter(|_| is_plugin) {
         Some(Plugin { provider, .. }) if !provider.env.is_empty() => {
             let names: Vec<_> = provider.env.iter().map(|(name, _)| format!("`{name}`")).collect();

@@ -72,7 +72,7 @@ pub(super) fn look_at_attributes(
         }
         return;
     };
-    let audience = attributes.service_account_token_audience.as_deref().unwrap_or_default();
+    let audience = attributes.service_account_token_audience.as_ref().map_or("", |it| it.value.as_str());
     report
         .good("kubelet", format!("it hands over tokens of service accounts, for the audience `{audience}`"));
     let wanted = setting.role_annotation();
@@ -80,7 +80,7 @@ pub(super) fn look_at_attributes(
         &attributes.required_service_account_annotation_keys,
         &attributes.optional_service_account_annotation_keys,
     ];
-    if !lists.into_iter().flatten().flatten().any(|key| key == wanted) {
+    if !lists.into_iter().flatten().any(|key| key.value == wanted) {
         let text =
             format!("but not the annotation `{wanted}`, which names roles: list it in `tokenAttributes`");
         report.note("kubelet", text);
