@@ -40,7 +40,7 @@ impl<'a> Context<'a> {
     pub(crate) fn lasting(limit: Duration, host: &'a Host, settings: Settings, record: &Record) -> Self {
         let deadline = host.deadline(limit);
         let log = Log::new(settings.log, host.stopwatch(), record.clone());
-        let watchdog = Watchdog::arm(deadline, record.clone());
+        let watchdog = Watchdog::arm(deadline, record.clone(), host.role().voice());
         let aws_files = AwsFiles::new(settings.identity.as_ref(), |name| host.variable(name));
         Self { host, settings, pod_role: None, aws_files, deadline, watchdog, log, record: record.clone() }
     }

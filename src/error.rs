@@ -81,6 +81,20 @@ codes! {
         => "use HOST[:PORT]/REPOSITORY[:TAG][@DIGEST] without a scheme";
     107 ServiceAccount Request "roles of service accounts are not supported yet"
         => "upgrade: this version supports them, and does not report this code any more";
+    108 HelperForKubelet Request "this is the docker credential helper, and the kubelet calls it"
+        => "name the provider `ecr-credential-provider` in the CredentialProviderConfig, and put the binary under that name into the directory of `--image-credential-provider-bin-dir`: `docker-credential-ecr-login` is for docker, podman, skopeo and helm";
+    109 ProviderForDocker Request "this is the kubelet's credential provider, and it is called as the docker credential helper"
+        => "call it `docker-credential-ecr-login`: make a link of that name to it in a directory of `PATH`, and run `ecr-credential-provider docker configure HOST`, which writes `\"credHelpers\": {\"HOST\": \"ecr-login\"}`; by hand, `ecr-credential-provider docker get` does the same";
+    110 NoCredentials Request "no credentials for this server"
+        => "nothing to do if it is no registry of ECR; a name of your own in front of ECR needs a rule with `registry` in the settings file";
+    111 ServerUrlMissing Request "the server URL is missing"
+        => "a client of the credential helper writes it to stdin: `echo HOST | docker-credential-ecr-login get`";
+    112 UsernameMissing Request "the user name is missing"
+        => "a client of the credential helper writes `{\"ServerURL\": …, \"Username\": …, \"Secret\": …}` to stdin";
+    113 HelperCall Request "the docker credential helper is called wrongly"
+        => "it takes one verb, `get`, `store`, `erase`, `list` or `version`, and a client that writes to stdin; for people there is `ecr-credential-provider docker --help`";
+    114 NotStored Request "this helper keeps no passwords"
+        => "make it the helper of ECR alone, by `credHelpers` instead of `credsStore`, and log in to this server again";
 
     201 Setting Settings "a setting has an invalid value"
         => "correct it where the kubelet's environment or the `env` of the CredentialProviderConfig sets it";

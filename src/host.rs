@@ -15,6 +15,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::clock::{Moment, SinceBoot};
 use crate::error::{Code, Error};
+use crate::role::Role;
 use crate::secret::Secret;
 
 /// What `main` hands down: arguments and environment as they were at the start, and the start itself.
@@ -39,6 +40,11 @@ impl Host {
     /// The arguments, the program's name first.
     pub(crate) fn arguments(&self) -> &[OsString] {
         &self.arguments
+    }
+
+    /// What the program is used as.
+    pub(crate) fn role(&self) -> Role {
+        Role::of(&self.arguments)
     }
 
     /// An environment variable. One that is empty counts as not set, as in the AWS SDKs.

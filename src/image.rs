@@ -29,6 +29,12 @@ pub struct ImageReference {
 }
 
 impl ImageReference {
+    /// A registry alone, `host[:port]`.
+    pub(crate) fn of_registry(text: &str) -> Result<Self, ImageReferenceError> {
+        let (host, port) = parse_registry(text)?;
+        Ok(Self { host, port, repository: String::new(), tag: None, digest: None })
+    }
+
     /// The registry's host name as written, without port.
     pub fn host(&self) -> &str {
         &self.host

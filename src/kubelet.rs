@@ -1,15 +1,14 @@
 //! The role in which the kubelet runs us: one request on stdin, one response on stdout.
 
-use crate::cache;
 use crate::context::{Context, within_deadline};
+use crate::docker;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::image::ImageReference;
 use crate::protocol::{self, Auth, CacheKeyType, LARGEST_REQUEST, Response, ServiceAccount};
-use crate::provider::{self, Answer};
+use crate::provider::{self, Answer, Target};
 use crate::records::{Outcome, Record};
-use crate::registry::Registry;
-use crate::settings::{Choice, Configuration};
+use crate::settings::Configuration;
 
 /// Answers one request. On failure nothing has been written to stdout.
 pub(crate) fn answer_request(host: &Host, record: &Record) -> Result<(), Error> {
@@ -32,6 +31,7 @@ fn decide(configuration: &Configuration, context: &Context<'_>) -> Result<Vec<u8
     if input.is_empty() {
         return Err(Error::new(Code::RequestUnreadable, "stdin is empty"));
     }
+    docker::protocol::refuse_client(&input)?;
     let request = protocol::decode_request(&input)?;
     let image: ImageReference =
         request.image.parse().map_err(|error| Error::new(Code::ImageMalformed, error))?;
@@ -46,26 +46,15 @@ fn response_for(
     configuration: &Configuration,
     context: &Context<'_>,
 ) -> Result<Response, Error> {
-    let Choice { rule, registry, path_matters, settings } = configuration.for_image(image);
-    if let Some(rule) = &rule {
-        context.log.debug(|| format!("the settings file has {rule} for it"));
-    }
-    let host = registry.as_deref().unwrap_or(image.host());
-    let registry = Registry::from_host_in(host, &configuration.partitions());
-    let cache = cache::place(context);
-    context.record.note(|draft| {
-        draft.image = Some(image.to_string());
-        draft.rule = rule;
-        draft.registry = registry.as_ref().ok().cloned();
-        draft.cache = cache;
-    });
+    let choice = configuration.for_image(image);
+    let cache_key_type = if choice.path_matters { CacheKeyType::Image } else { CacheKeyType::Registry };
+    let Target { host, registry, settings } = provider::look_up(image, choice, configuration, context);
     let context = context.with(settings)?;
     let record = context.record.clone();
     let answer = match registry {
         Ok(registry) => provider::answer(&registry, &context.for_pod(account)?)?,
-        Err(reason) => Answer::not_ecr(host, &reason),
+        Err(reason) => Answer::not_ecr(&host, &reason),
     };
-    let cache_key_type = if path_matters { CacheKeyType::Image } else { CacheKeyType::Registry };
     let key = image.auth_key();
     Ok(match answer {
         Answer::Password { username, password, cache_duration } => {

@@ -13,7 +13,7 @@
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | edge | `host`, `watchdog`, `ownership`, [`role`], `kubelet`, `command` | the process |
+//! | edge | `host`, `voice`, `watchdog`, `ownership`, [`role`], `kubelet`, `docker`, `command` | the process |
 //! | edge, reading only | [`node`] | the files of the kubelet, and what it prints as its version, by way of `host` |
 //! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
 //! | core | [`protocol`], [`service_account`], [`arn`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`generate`], [`secret`], [`error`], `words` | their arguments; names of files from `node::layout` |
@@ -26,6 +26,7 @@ pub mod clock;
 mod command;
 mod context;
 mod dmi;
+mod docker;
 pub mod duration;
 pub mod error;
 pub mod freshness;
@@ -48,6 +49,7 @@ pub mod service_account;
 pub mod settings;
 pub mod token;
 mod tokens;
+mod voice;
 mod watchdog;
 mod words;
 
@@ -57,18 +59,23 @@ use error::{Code, Error};
 pub use host::Host;
 use records::Record;
 use role::Role;
+use voice::Voice;
 
-/// Runs the role that the arguments ask for. On failure one line goes to stderr and nothing to stdout.
+/// Runs the role that the arguments ask for. On failure one line goes to stderr and nothing to stdout; to both in
+/// docker's role.
 pub fn run(host: &Host) -> ExitCode {
-    report_panics_in_one_line();
+    let role = host.role();
+    let voice = role.voice();
+    report_panics_in_one_line(voice);
     let record = Record::new(host.stopwatch());
-    let outcome = match Role::of(host.arguments()) {
+    let outcome = match role {
         Role::Kubelet if host::stdin_is_terminal() => command::explain(),
         Role::Kubelet => kubelet::answer_request(host, &record),
+        Role::Docker(call) => docker::answer(host, &record, &call),
         Role::Human => command::run(host, &record),
     };
     if let Err(error) = &outcome {
-        host::write_last_words(&error.to_string());
+        voice.say(error);
     }
     record.write(outcome.as_ref().err());
     outcome.map_or_else(|error| error.exit_code(), |()| ExitCode::SUCCESS)
@@ -76,10 +83,10 @@ pub fn run(host: &Host) -> ExitCode {
 
 /// A panic is our defect, but whoever reads the kubelet's journal still deserves a code and one line. The
 /// message of the panic is left out: it may quote what must not be seen.
-fn report_panics_in_one_line() {
-    std::panic::set_hook(Box::new(|panic| {
+fn report_panics_in_one_line(voice: Voice) {
+    std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-        host::write_last_words(&Error::new(Code::Internal, format!("panic at {place}")).to_string());
+        voice.say(&Error::new(Code::Internal, format!("panic at {place}")));
         host::exit_with_failure();
     }));
 }

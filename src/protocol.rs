@@ -85,13 +85,18 @@ pub fn decode_request(json: &[u8]) -> Result<Request, Error> {
     Ok(Request { api_version, image: wire.image, service_account })
 }
 
+/// Whether a text is a request, valid or not: what the kubelet writes to whatever it has been given to run.
+pub(crate) fn is_request(input: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(input).is_ok_and(|json| json["kind"] == REQUEST_KIND)
+}
+
 fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, Error> {
     serde_json::from_slice(json).map_err(|error| Error::new(Code::RequestMalformed, describe(&error)))
 }
 
 /// serde quotes the offending value in its messages, and that value may be a token. Keep what names the
 /// field or the syntax error, drop what quotes the input.
-fn describe(error: &serde_json::Error) -> String {
+pub(crate) fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
     if !error.is_data() {
         return text;

@@ -1,17 +1,53 @@
 //! From a registry to what the kubelet may know: a password, or nothing, and for how long.
 
+use crate::cache;
 use crate::context::Context;
 use crate::duration::GoDuration;
 use crate::error::{Code, Error, Kind};
+use crate::image::ImageReference;
 use crate::records::Outcome;
 use crate::registry::{NotEcr, Registry};
 use crate::secret::Secret;
+use crate::settings::{Choice, Configuration, Settings};
 use crate::token::AuthorizationToken;
 use crate::tokens::{self, Source, Supply};
 
 /// How long the kubelet may remember that ECR Public goes without a password on this node. Short enough
 /// that a repaired permission takes effect soon, long enough that a burst of pulls asks once.
 const PUBLIC_WITHOUT_PASSWORD: GoDuration = GoDuration::from_secs(300);
+
+/// What an image or a server stands for: a registry, or a stranger.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The host name that was looked at.
+    pub(crate) host: String,
+    pub(crate) registry: Result<Registry, NotEcr>,
+    /// What holds for it.
+    pub(crate) settings: Settings,
+}
+
+/// Finds that out by what the settings say of it, and notes it.
+pub(crate) fn look_up(
+    image: &ImageReference,
+    choice: Choice,
+    configuration: &Configuration,
+    context: &Context<'_>,
+) -> Target {
+    let Choice { rule, registry, settings, .. } = choice;
+    if let Some(rule) = &rule {
+        context.log.debug(|| format!("the settings file has {rule} for it"));
+    }
+    let host = registry.unwrap_or_else(|| image.host().to_owned());
+    let registry = Registry::from_host_in(&host, &configuration.partitions());
+    let cache = cache::place(context);
+    context.record.note(|draft| {
+        draft.image = Some(image.to_string());
+        draft.rule = rule;
+        draft.registry = registry.as_ref().ok().cloned();
+        draft.cache = cache;
+    });
+    Target { host, registry, settings }
+}
 
 /// What to answer.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 use crate::error::{Code, Error};
 use crate::host::{self, Deadline};
 use crate::records::Record;
+use crate::voice::Voice;
 
 /// Knows what is being done, and ends the process if it is still being done at the deadline.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     /// Starts to watch. A machine that cannot start a thread is not watched, and not refused either.
-    pub(crate) fn arm(deadline: Deadline, record: Record) -> Self {
+    pub(crate) fn arm(deadline: Deadline, record: Record, voice: Voice) -> Self {
         let watchdog = Self {
             deadline: Arc::new((Mutex::new(deadline), Condvar::new())),
             step: Arc::default(),
@@ -45,7 +46,7 @@ impl Watchdog {
                 let limit = deadline.limit().as_secs_f32();
                 let cause = format!("{limit} s were over while {}", watching.step());
                 let error = Error::new(Code::DeadlinePassed, cause);
-                host::write_last_words(&error.to_string());
+                voice.say(&error);
                 record.write(Some(&error));
                 host::exit_with_failure();
             }

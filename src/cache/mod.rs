@@ -240,6 +240,11 @@ pub(crate) fn last(path: &Path, registry: &Registry) -> Result<Option<Vec<u8>>, 
     })
 }
 
+/// What was kept last for all registries, in no order; what cannot be read is left out.
+pub(crate) fn all_last(path: &Path) -> Result<Vec<Vec<u8>>, Error> {
+    all_of(LAST, path)
+}
+
 /// Keeps `content` as the last of `registry`.
 pub(crate) fn keep_last(path: &Path, registry: &Registry, content: &[u8]) -> Result<(), Error> {
     let name = last_name(registry);
@@ -282,11 +287,15 @@ pub(crate) fn describe(registry: Option<&Registry>, context: &Context<'_>) -> Re
 
 /// All tokens in the cache at `path`, in no order; those that cannot be read are left out.
 pub(crate) fn list(path: &Path) -> Result<Vec<Entry>, Error> {
+    let tokens = all_of(TOKEN, path)?;
+    Ok(tokens.iter().filter_map(|content| Entry::from_json(content).ok()).collect())
+}
+
+fn all_of(extension: &str, path: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let Some(directory) = Directory::open(path)? else { return Ok(Vec::new()) };
-    let is_token = |name: &String| parts(name).is_some_and(|(_, extension)| extension == TOKEN);
-    let tokens = names(&directory)?.into_iter().filter(is_token);
-    let content = tokens.filter_map(|name| directory.read(&name).ok().flatten());
-    Ok(content.filter_map(|content| Entry::from_json(&content).ok()).collect())
+    let is_wanted = |name: &String| parts(name).is_some_and(|(_, found)| found == extension);
+    let names = names(&directory)?.into_iter().filter(is_wanted);
+    Ok(names.filter_map(|name| directory.read(&name).ok().flatten()).collect())
 }
 
 /// Removes everything from the cache at `path` and returns how many tokens there were. One file that cannot be

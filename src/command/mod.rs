@@ -1,12 +1,14 @@
 //! The command line, for people and scripts: what the arguments mean, and one module for each command.
 
 mod cache;
+mod docker;
 mod doctor;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
 use self::cache::CacheCommand;
+use self::docker::DockerCommand;
 use self::doctor::DoctorCommand;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
@@ -39,6 +41,9 @@ enum Command {
     Cache(CacheCommand),
     /// Walk the way of a pull on this node, and say where it ends
     Doctor(DoctorCommand),
+    /// Credential helper of docker, podman, buildah, skopeo, helm, crane, oras
+    #[command(subcommand, verbatim_doc_comment)]
+    Docker(DockerCommand),
 }
 
 const TRY_IT: &str = "\
@@ -65,6 +70,7 @@ impl Command {
             Self::GetCredentials => kubelet::answer_request(host, record),
             Self::Cache(command) => cache::run(host, record, command),
             Self::Doctor(command) => doctor::run(host, record, command),
+            Self::Docker(command) => docker::run(host, record, command),
         }
     }
 }

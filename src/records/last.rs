@@ -51,6 +51,13 @@ pub(crate) fn of(registry: &Registry, context: &Context<'_>) -> Option<LastResul
     serde_json::from_slice(&json).ok()
 }
 
+/// All registries of which something is known.
+pub(crate) fn registries(context: &Context<'_>) -> Vec<Registry> {
+    let all = cache::place(context).and_then(|path| cache::all_last(&path).ok()).unwrap_or_default();
+    let results = all.iter().filter_map(|json| serde_json::from_slice::<LastResult>(json).ok());
+    results.filter_map(|result| Registry::from_host(&result.registry).ok()).collect()
+}
+
 /// Keeps it in the cache at `path`.
 pub(super) fn keep(path: &Path, run: &Run) -> Result<(), String> {
     let Some(registry) = &run.registry else { return Ok(()) };

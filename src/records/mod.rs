@@ -99,7 +99,8 @@ impl Record {
         if !draft.is_wanted {
             return;
         }
-        if let Some(error) = error {
+        // An empty answer is none that failed, even if its protocol has no other word for it.
+        if let Some(error) = error.filter(|_| draft.outcome != Outcome::Empty) {
             (draft.outcome, draft.error) = (Outcome::Error, Some(error.clone()));
         }
         let Targets { log, metrics, is_talkative } = std::mem::take(&mut draft.targets);

@@ -75,19 +75,30 @@ impl Configuration {
 
     /// The first rule for `image`, if there is one, and the settings that hold for it.
     pub(crate) fn for_image(&self, image: &ImageReference) -> Choice {
-        let mut path_matters = false;
-        for (index, rule) in self.file.registries.iter().enumerate() {
-            path_matters |= rule.has_path_for_registry_of(image);
-            if rule.is_for(image) {
-                return Choice {
-                    rule: Some(format!("`registries[{index}]`")),
-                    registry: rule.registry.as_ref().map(|registry| registry.0.clone()),
-                    path_matters,
-                    settings: self.settings(rule.layer()),
-                };
-            }
+        let rules = &self.file.registries;
+        let found = rules.iter().position(|rule| rule.is_for(image));
+        let looked_at = found.map_or(rules.len(), |index| index + 1);
+        let path_matters = rules.iter().take(looked_at).any(|rule| rule.has_path_for_registry_of(image));
+        self.choice(found, path_matters)
+    }
+
+    /// The same for those who want one password for a whole server. Without a rule for all of it, the first for a
+    /// part of it holds.
+    pub(crate) fn for_server(&self, server: &ImageReference) -> Choice {
+        let rules = &self.file.registries;
+        let whole = rules.iter().position(|rule| rule.is_for(server));
+        let found = whole.or_else(|| rules.iter().position(|rule| rule.has_path_for_registry_of(server)));
+        self.choice(found, false)
+    }
+
+    fn choice(&self, index: Option<usize>, path_matters: bool) -> Choice {
+        let found = index.and_then(|index| Some((index, self.file.registries.get(index)?)));
+        Choice {
+            rule: found.map(|(index, _)| format!("`registries[{index}]`")),
+            registry: found.and_then(|(_, rule)| Some(rule.registry.as_ref()?.0.clone())),
+            path_matters,
+            settings: found.map_or_else(|| self.defaults(), |(_, rule)| self.settings(rule.layer())),
         }
-        Choice { rule: None, registry: None, path_matters, settings: self.defaults() }
     }
 
     /// Partitions that the administrator added.

@@ -30,6 +30,7 @@ Commands:
   get-credentials  Answer one CredentialProviderRequest on stdin; the same as no argument at all
   cache            Show or remove the tokens that this node holds
   doctor           Walk the way of a pull on this node, and say where it ends
+  docker           Credential helper of docker, podman, buildah, skopeo, helm, crane, oras
 
 Options:
   -h, --help

@@ -10,6 +10,7 @@ mod cache;
 mod cli;
 mod credential_process;
 mod deadline;
+mod docker;
 mod docs;
 mod doctor;
 mod faults;

@@ -47,7 +47,10 @@ fn malformed() -> Vec<(Vec<u8>, &'static str)> {
         text("}", not_valid),
         text("{}", "ECRP103 the request is not a valid CredentialProviderRequest: missing field `kind`"),
         text("kind: CredentialProviderRequest", not_valid),
-        text(HOST, not_valid),
+        text(
+            HOST,
+            "ECRP109 this is the kubelet's credential provider, and it is called as the docker credential helper: ",
+        ),
         text(
             &format!("{{{KIND}}}"),
             "ECRP103 the request is not a valid CredentialProviderRequest: missing field `apiVersion`",
