@@ -110,6 +110,14 @@ codes! {
         => "change its mode or owner";
     207 Kubelet Settings "the kubelet would not get a password from us"
         => "correct what is named, then restart the kubelet";
+    230 ClientConfig Settings "the configuration of the client cannot be used"
+        => "correct the file, or name another by `--config`";
+    231 ClientConfigUnwritten Settings "the configuration of the client cannot be written"
+        => "see the reason; `--config` names another place";
+    232 NothingToConfigure Settings "there is no registry to configure"
+        => "name one: `ecr-credential-provider docker configure 571600876202.dkr.ecr.eu-central-1.amazonaws.com`";
+    233 OtherHelper Settings "another helper is configured for this registry"
+        => "remove it from `credHelpers` if this program is to take its place";
 
     301 NoIdentity Identity "no AWS identity found"
         => "give the provider one: `AWS_SHARED_CREDENTIALS_FILE` with an absolute path in the `env` of the CredentialProviderConfig is the usual way outside EC2";

@@ -35,6 +35,7 @@ mod host;
 pub mod image;
 mod kubelet;
 mod log;
+mod login;
 pub mod node;
 mod ownership;
 pub mod partition;

@@ -84,6 +84,16 @@ impl Registry {
         [PUBLIC, PUBLIC_DUAL_STACK]
     }
 
+    /// The registries of all accounts of a region, which have the same password.
+    pub(crate) fn of_region(region: &str, others: &[Partition]) -> Result<Self, NotEcr> {
+        if !is_region(region) {
+            return Err(NotEcr::Region(region.to_owned()));
+        }
+        let partition = partition::of_region(region, others).clone();
+        let (account, region) = ("*".to_owned(), region.to_owned());
+        Ok(Self::Private(PrivateRegistry { account, region, partition, fips: false, dual_stack: false }))
+    }
+
     /// The region whose API issues passwords for this registry.
     pub fn region(&self) -> &str {
         match self {

@@ -1,8 +1,10 @@
 //! `docker`: the credential helper by its verbs, and what sets it up.
 
+use crate::context::within_deadline;
 use crate::docker;
+use crate::docker::configure::{Wish, configure};
 use crate::error::Error;
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::records::Record;
 use crate::role::{Call, Verb};
 
@@ -12,6 +14,9 @@ use crate::role::{Call, Verb};
 pub(crate) enum DockerCommand {
     #[command(flatten)]
     Verb(Verb),
+    /// Make this the helper of registries, in the configuration of docker or podman
+    #[command(after_help = CONFIGURE_EXAMPLES)]
+    Configure(Wish),
 }
 
 const PROTOCOL: &str = "\
@@ -21,9 +26,22 @@ link of that name to this program in a directory of PATH:
 To see what a client would get:
   echo 571600876202.dkr.ecr.eu-central-1.amazonaws.com | docker-credential-ecr-login get";
 
+const CONFIGURE_EXAMPLES: &str = "\
+Only `credHelpers` is changed; everything else in the file stays as it is written.
+  ecr-credential-provider docker configure 571600876202.dkr.ecr.eu-central-1.amazonaws.com public.ecr.aws
+  ecr-credential-provider docker configure --client podman 571600876202.dkr.ecr.eu-central-1.amazonaws.com
+  ecr-credential-provider docker configure --undo";
+
 /// Runs a command.
 pub(crate) fn run(host: &Host, record: &Record, command: &DockerCommand) -> Result<(), Error> {
     match command {
         DockerCommand::Verb(verb) => docker::answer(host, record, &Call::Verb(*verb)),
+        DockerCommand::Configure(wish) => within_deadline(host, record, |configuration, context| {
+            let report = configure(wish, configuration, context)?;
+            for note in &report.notes {
+                host::write_stderr(&format!("note: {note}"));
+            }
+            host::write_stdout(format!("{}\n", report.done.join("\n")).as_bytes())
+        }),
     }
 }

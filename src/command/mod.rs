@@ -3,6 +3,7 @@
 mod cache;
 mod docker;
 mod doctor;
+mod login;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -10,6 +11,7 @@ use clap::error::ErrorKind;
 use self::cache::CacheCommand;
 use self::docker::DockerCommand;
 use self::doctor::DoctorCommand;
+use self::login::{CredentialsCommand, LoginPasswordCommand};
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::kubelet;
@@ -44,6 +46,10 @@ enum Command {
     /// Credential helper of docker, podman, buildah, skopeo, helm, crane, oras
     #[command(subcommand, verbatim_doc_comment)]
     Docker(DockerCommand),
+    /// Print the password of a registry, as `aws ecr get-login-password` does
+    LoginPassword(LoginPasswordCommand),
+    /// Print passwords in the form that a program wants them in
+    Credentials(CredentialsCommand),
 }
 
 const TRY_IT: &str = "\
@@ -71,6 +77,8 @@ impl Command {
             Self::Cache(command) => cache::run(host, record, command),
             Self::Doctor(command) => doctor::run(host, record, command),
             Self::Docker(command) => docker::run(host, record, command),
+            Self::LoginPassword(command) => login::password(host, record, command),
+            Self::Credentials(command) => login::credentials(host, record, command),
         }
     }
 }

@@ -6,7 +6,13 @@
 //! | module | owns |
 //! |---|---|
 //! | `protocol` | what stands on stdin and stdout |
+//! | `configure` | which client is told to call us, and what else its user should know |
+//! | `configuration` | the text of a client's configuration |
+//! | `file` | writing it |
 
+mod configuration;
+pub(crate) mod configure;
+mod file;
 pub(crate) mod protocol;
 
 use std::collections::BTreeMap;

@@ -91,6 +91,13 @@ impl Configuration {
         self.choice(found, false)
     }
 
+    /// The servers of the rules, as they are written: `host[:port]`, maybe with `*` in it.
+    pub(crate) fn servers(&self) -> Vec<String> {
+        let patterns = self.file.registries.iter().flat_map(|rule| &rule.r#match);
+        let texts = patterns.map(|pattern| pattern.0.to_string());
+        texts.map(|text| text.split('/').next().unwrap_or_default().to_owned()).collect()
+    }
+
     fn choice(&self, index: Option<usize>, path_matters: bool) -> Choice {
         let found = index.and_then(|index| Some((index, self.file.registries.get(index)?)));
         Choice {

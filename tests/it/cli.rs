@@ -31,6 +31,8 @@ Commands:
   cache            Show or remove the tokens that this node holds
   doctor           Walk the way of a pull on this node, and say where it ends
   docker           Credential helper of docker, podman, buildah, skopeo, helm, crane, oras
+  login-password   Print the password of a registry, as `aws ecr get-login-password` does
+  credentials      Print passwords in the form that a program wants them in
 
 Options:
   -h, --help

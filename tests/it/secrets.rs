@@ -190,6 +190,7 @@ fn secrets_are_exposed_in_few_places() {
             "cache/key.rs",
             "docker/protocol.rs",
             "host.rs",
+            "login.rs",
             "protocol.rs",
             "service_account.rs",
             "token.rs"
