@@ -110,6 +110,10 @@ codes! {
         => "change its mode or owner";
     207 Kubelet Settings "the kubelet would not get a password from us"
         => "correct what is named, then restart the kubelet";
+    220 Output Settings "a file cannot be written"
+        => "make its folder writable, or name another one";
+    221 OnHost Settings "the node cannot be reached from the container"
+        => "run the container privileged, with `hostPID`, and with the node's `/` at the place that is named";
     230 ClientConfig Settings "the configuration of the client cannot be used"
         => "correct the file, or name another by `--config`";
     231 ClientConfigUnwritten Settings "the configuration of the client cannot be written"

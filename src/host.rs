@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -189,6 +190,44 @@ impl FileError {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads files")]
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FileError> {
     std::fs::read(path).map_err(|source| FileError { path: path.to_owned(), source })
+}
+
+/// Writes a file that is nobody's yet to rely on, and the folders above it.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(path, bytes));
+    written.map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+/// Writes a file for its owner alone. Whoever reads it meanwhile gets the old one or the new one.
+pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), String> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600);
+    let _ = std::fs::remove_file(&new);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| options.open(&new))
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&new, path));
+    written.map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+/// Makes a folder the `/` of this process.
+pub(crate) fn enter_root(folder: &Path) -> io::Result<()> {
+    rustix::process::chroot(folder)?;
+    std::env::set_current_dir("/")
+}
+
+/// Runs a program to its end; what it says is told only if it fails.
+pub(crate) fn run_quietly(program: &str, arguments: &[OsString]) -> Result<(), String> {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.map_err(|error| format!("running `{program}`: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("`{program}` ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)))
 }
 
 /// The names in a directory, in no order.

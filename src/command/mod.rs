@@ -3,7 +3,11 @@
 mod cache;
 mod docker;
 mod doctor;
+mod generate;
 mod login;
+mod on_host;
+
+use std::ffi::OsString;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -11,7 +15,9 @@ use clap::error::ErrorKind;
 use self::cache::CacheCommand;
 use self::docker::DockerCommand;
 use self::doctor::DoctorCommand;
+use self::generate::GenerateCommand;
 use self::login::{CredentialsCommand, LoginPasswordCommand};
+use self::on_host::OnHostCommand;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::kubelet;
@@ -50,6 +56,11 @@ enum Command {
     LoginPassword(LoginPasswordCommand),
     /// Print passwords in the form that a program wants them in
     Credentials(CredentialsCommand),
+    /// Print the files that make kubelets use this program, for every way of running nodes
+    Generate(Box<GenerateCommand>),
+    /// Run a command on the node from within a container, for the DaemonSet of `generate daemonset`
+    #[command(hide = true)]
+    OnHost(OnHostCommand),
 }
 
 const TRY_IT: &str = "\
@@ -61,7 +72,15 @@ To see what the kubelet would get:
 
 /// Runs what the arguments ask for.
 pub(crate) fn run(host: &Host, record: &Record) -> Result<(), Error> {
-    match CommandLine::try_parse_from(host.arguments()) {
+    run_command_line(host, record, host.arguments().iter().cloned())
+}
+
+fn run_command_line(
+    host: &Host,
+    record: &Record,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<(), Error> {
+    match CommandLine::try_parse_from(arguments) {
         Ok(CommandLine { command }) => command.unwrap_or(Command::GetCredentials).run(host, record),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             host::write_stdout(error.render().to_string().as_bytes())
@@ -79,6 +98,8 @@ impl Command {
             Self::Docker(command) => docker::run(host, record, command),
             Self::LoginPassword(command) => login::password(host, record, command),
             Self::Credentials(command) => login::credentials(host, record, command),
+            Self::Generate(command) => generate::run(command),
+            Self::OnHost(command) => on_host::run(host, record, command),
         }
     }
 }

@@ -26,3 +26,19 @@ pub const DROP_INS: [&str; 2] =
 
 /// Where MicroK8s keeps the flags of its kubelet.
 pub const MICROK8S_ARGUMENTS: &str = "/var/snap/microk8s/current/args/kubelet";
+/// Where strictly confined MicroK8s reads and runs things too.
+pub const MICROK8S_BIN_DIR: &str = "/var/snap/microk8s/common/ecr-credential-provider/bin";
+/// See [`MICROK8S_BIN_DIR`].
+pub const MICROK8S_PROVIDER_CONFIG: &str =
+    "/var/snap/microk8s/common/ecr-credential-provider/credential-provider-config.yaml";
+/// See [`MICROK8S_BIN_DIR`].
+pub const MICROK8S_CREDENTIALS: &str = "/var/snap/microk8s/common/ecr-credential-provider/credentials";
+
+/// The one folder from which the kubelet of Talos runs plugins; system extensions fill it.
+pub const TALOS_BIN_DIR: &str = "/usr/local/lib/kubelet/credentialproviders";
+/// Where Talos writes the configuration of its kubelet's providers.
+pub const TALOS_PROVIDER_CONFIG: &str = "/etc/kubernetes/kubelet-credentialproviderconfig.yaml";
+/// Below the one folder that Talos lets one write files to and its kubelet, in a container, reads too.
+pub const TALOS_CREDENTIALS: &str = "/var/lib/kubelet/ecr-credential-provider/credentials";
+/// See [`TALOS_CREDENTIALS`].
+pub const TALOS_SETTINGS: &str = "/var/lib/kubelet/ecr-credential-provider/config.yaml";

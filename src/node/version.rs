@@ -48,6 +48,11 @@ impl Version {
         self >= Self::HAS_FOLDERS
     }
 
+    /// From 1.31 on kubeadm has v1beta4, in which arguments are lists.
+    pub(crate) fn has_kubeadm_lists(self) -> bool {
+        self >= Self { minor: 31 }
+    }
+
     pub(crate) fn reads_folders(self) -> bool {
         self >= Self::HAS_FOLDERS
     }

@@ -33,6 +33,7 @@ Commands:
   docker           Credential helper of docker, podman, buildah, skopeo, helm, crane, oras
   login-password   Print the password of a registry, as `aws ecr get-login-password` does
   credentials      Print passwords in the form that a program wants them in
+  generate         Print the files that make kubelets use this program, for every way of running nodes
 
 Options:
   -h, --help

@@ -16,7 +16,7 @@ use crate::plugin::{Plugin, repository_file, request};
 /// Host, region of the signature, host name of the API.
 ///
 /// The FIPS names are those of the AWS SDKs' rules for endpoints.
-const FORMS: &[(&str, &str, &str)] = &[
+pub(crate) const FORMS: &[(&str, &str, &str)] = &[
     ("571600876202.dkr.ecr.eu-central-1.amazonaws.com", "eu-central-1", "api.ecr.eu-central-1.amazonaws.com"),
     (
         "571600876202.dkr.ecr.eu-central-1.amazonaws.com:443",

@@ -20,6 +20,8 @@ mod identity;
 mod login;
 mod moto;
 mod network;
+mod node_config;
+mod on_host;
 mod plugin;
 mod records;
 mod requests;
