@@ -241,13 +241,15 @@ impl Decoder<'_> {
         name: &'static str,
         is_json: bool,
     ) -> Option<(String, Position)> {
-        let mut found: Vec<_> = fields.entries.iter().collect();
-        found
-            .retain(|entry| entry.key.eq_ignore_ascii_case(name) && !matches!(entry.node.value, Value::Null));
+        let mut found: Vec<_> =
+            fields.entries.iter().filter(|entry| entry.key.eq_ignore_ascii_case(name)).collect();
         if !is_json {
-            // On the way from YAML to JSON they are sorted, and the last counts.
+            // On the way from YAML to JSON the last of a name stays, they are sorted, and the last of these counts.
+            found.reverse();
             found.sort_by(|a, b| a.key.cmp(&b.key));
+            found.dedup_by(|a, b| a.key == b.key);
         }
+        found.retain(|entry| !matches!(entry.node.value, Value::Null));
         match found.last().map(|entry| &entry.node) {
             Some(Node { value: Value::Text(text), at }) if !text.is_empty() => {
                 return Some((text.clone(), *at));

@@ -30,3 +30,4 @@ mod service_account;
 mod settings;
 mod settings_file;
 mod strangers;
+mod validate;

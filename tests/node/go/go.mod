@@ -1,4 +1,5 @@
-// The kubelet, built from its published modules as a tool of the node test, and what runs in its containers.
+// The kubelet and its reader of configurations, built from its published modules as tools of the node test, and what
+// runs in its containers.
 module ecr-credential-provider.test/node
 
 go 1.26.0
@@ -7,7 +8,7 @@ godebug default=go1.26
 
 tool k8s.io/kubernetes/cmd/kubelet
 
-require k8s.io/kubernetes v1.37.2 // indirect
+require k8s.io/kubernetes v1.37.2
 
 require (
 	cel.dev/expr v0.25.1 // indirect
@@ -136,7 +137,7 @@ require (
 require (
 	k8s.io/api v0.37.2 // indirect
 	k8s.io/apiextensions-apiserver v0.37.2 // indirect
-	k8s.io/apimachinery v0.37.2 // indirect
+	k8s.io/apimachinery v0.37.2
 	k8s.io/apiserver v0.37.2 // indirect
 	k8s.io/client-go v0.37.2 // indirect
 	k8s.io/cloud-provider v0.37.2 // indirect

@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
 use stand_in::aws::{Fault, StatusCode};
+use stand_in::configurations::{self, FOLDER};
 
+use crate::judge;
 use crate::node::{CACHE, Node, REGISTRY, REPOSITORIES, image};
 use stand_in::process::run;
 
@@ -29,6 +31,8 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("the_protocol_v1beta1_works", v1beta1),
     ("the_protocol_v1alpha1_works", v1alpha1),
     ("mistakes_in_the_configuration_end_the_kubelet", mistakes),
+    ("validate_agrees_with_the_kubelet_on_a_table", agreement),
+    ("validate_agrees_with_the_kubelet_on_variants", variants),
 ];
 
 /// The first user's nine images, with the shipped configuration, on an empty node.
@@ -246,57 +250,40 @@ fn protocol(node: &mut Node, version: &str) -> Result<()> {
     node.wait_until_running(&[pod])
 }
 
-/// Typical mistakes, and the kubelet's words. They are what `validate` will have to say before it does.
-const MISTAKES: &[(&str, &str, &str)] = &[
-    (
-        "    defaultCacheDuration: 0s\n",
-        "",
-        "failed to validate credential provider config: providers.defaultCacheDuration: Required value",
-    ),
-    (
-        "    apiVersion: credentialprovider.kubelet.k8s.io/v1\n",
-        "",
-        "failed to validate credential provider config: providers.apiVersion: Required value",
-    ),
-    (
-        "    apiVersion: credentialprovider.kubelet.k8s.io/v1\n",
-        "    apiVersion: credentialprovider.kubelet.k8s.io/v2\n",
-        "failed to validate credential provider config: providers.apiVersion: Unsupported value: \
-         \"credentialprovider.kubelet.k8s.io/v2\": supported values: \"credentialprovider.kubelet.k8s.io/v1\", \
-         \"credentialprovider.kubelet.k8s.io/v1alpha1\", \"credentialprovider.kubelet.k8s.io/v1beta1\"",
-    ),
-    (
-        "    env:\n",
-        "    environment:\n",
-        "error decoding config \"/etc/ecr-credential-provider/credential-provider-config.yaml\": strict decoding error: \
-         unknown field \"providers[0].environment\"",
-    ),
-    (
-        "  - name: ecr-credential-provider\n",
-        "  - name: ecr-credential-helper\n",
-        "plugin binary executable  did not exist",
-    ),
-    (
-        "kind: CredentialProviderConfig\n",
-        "kind: CredentialProvider\n",
-        "error decoding config \"/etc/ecr-credential-provider/credential-provider-config.yaml\": no kind \
-         \"CredentialProvider\" is registered for version \"kubelet.config.k8s.io/v1\" in scheme \
-         \"pkg/runtime/scheme.go:111\"",
-    ),
-    (
-        "defaultCacheDuration: 0s\n",
-        "defaultCacheDuration: 12 hours\n",
-        "error decoding config \"/etc/ecr-credential-provider/credential-provider-config.yaml\": time: unknown unit \
-         \" hours\" in duration \"12 hours\"",
-    ),
+/// The code of the kubelet without the kubelet, so that there can be many.
+fn agreement(node: &mut Node) -> Result<()> {
+    judge::compare_table(&mut node.judge()?, &node.folder("table"))
+}
+
+fn variants(node: &mut Node) -> Result<()> {
+    judge::compare_variants(&mut node.judge()?, &node.folder("variants"))
+}
+
+/// Rows of the table, one for each way in which a kubelet ends, with the kubelet itself.
+const MISTAKES: [&str; 10] = [
+    "no duration",
+    "no protocol",
+    "protocol v2",
+    "an unknown field",
+    "a name of nothing",
+    "another kind",
+    "a duration in words",
+    "two of one name",
+    "a value that is on",
+    "a folder with a bad file",
 ];
 
 fn mistakes(node: &mut Node) -> Result<()> {
-    let config = node.shipped_config();
-    for (right, wrong, expected) in MISTAKES {
-        ensure!(config.contains(right), "the shipped configuration has no {right:?}");
-        let words = node.start_kubelet_that_ends(&config.replacen(right, wrong, 1))?;
-        ensure!(words == *expected, "{wrong:?}: the kubelet says {words}");
+    let folder = node.folder("mistakes");
+    let plugins = folder.join("plugins");
+    configurations::make_plugins(&plugins)?;
+    for name in MISTAKES {
+        let configuration = configurations::all().into_iter().find(|row| row.name == name);
+        let configuration = configuration.with_context(|| format!("no row {name:?}"))?;
+        let own = folder.join(name.replace(' ', "-"));
+        let words = node.start_kubelet_that_ends(&configuration.write(&own)?, &plugins)?;
+        let words = words.replace(&own.display().to_string(), FOLDER);
+        ensure!(words == configuration.words, "{name}: the kubelet says {words}");
     }
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 #![expect(clippy::print_stdout, reason = "the report of the test")]
 
+mod agreement;
 mod cases;
 mod images;
+mod judge;
 mod node;
 
 use std::path::PathBuf;

@@ -19,6 +19,7 @@ use stand_in::http;
 use stand_in::tls::TestCa;
 
 use crate::images::Image;
+use crate::judge::Judge;
 use stand_in::process::{Process, SOON, eventually, read, run, write};
 
 pub(crate) const REGISTRY: &str = "571600876202.dkr.ecr.eu-central-1.amazonaws.com";
@@ -107,7 +108,8 @@ impl Node {
 
     /// Starts a kubelet with this provider configuration and waits until it is healthy.
     pub(crate) fn start_kubelet(&mut self, provider_config: &str) -> Result<()> {
-        self.launch_kubelet(provider_config)?;
+        write(Path::new(CONFIG), provider_config)?;
+        self.launch_kubelet(Path::new(CONFIG), Path::new(BIN_DIR))?;
         let kubelet = self.kubelet.as_mut().context("a kubelet")?;
         eventually("a healthy kubelet", SOON, || {
             kubelet.check()?;
@@ -117,8 +119,8 @@ impl Node {
     }
 
     /// Starts a kubelet that will not stay, and returns its last words.
-    pub(crate) fn start_kubelet_that_ends(&mut self, provider_config: &str) -> Result<String> {
-        self.launch_kubelet(provider_config)?;
+    pub(crate) fn start_kubelet_that_ends(&mut self, config: &Path, plugins: &Path) -> Result<String> {
+        self.launch_kubelet(config, plugins)?;
         let mut kubelet = self.kubelet.take().context("a kubelet")?;
         let status = kubelet.wait()?;
         ensure!(status.code() == Some(1), "the kubelet ended with {status}");
@@ -130,9 +132,8 @@ impl Node {
         Ok(words.replace("\\\"", "\""))
     }
 
-    fn launch_kubelet(&mut self, provider_config: &str) -> Result<()> {
+    fn launch_kubelet(&mut self, config: &Path, plugins: &Path) -> Result<()> {
         self.stop_kubelet()?;
-        write(Path::new(CONFIG), provider_config)?;
         let settings = self.places.work.join("kubelet.yaml");
         write(&settings, kubelet_settings(&self.places.cgroup))?;
         let mut command = Command::new(self.places.tools.join("kubelet"));
@@ -143,8 +144,8 @@ impl Node {
                 "--cert-dir=/var/lib/kubelet/pki",
                 "--hostname-override=node1",
             ])
-            .arg(format!("--image-credential-provider-config={CONFIG}"))
-            .arg(format!("--image-credential-provider-bin-dir={BIN_DIR}"));
+            .arg(format!("--image-credential-provider-config={}", config.display()))
+            .arg(format!("--image-credential-provider-bin-dir={}", plugins.display()));
         self.kubelet = Some(Process::start("kubelet", &mut command, &self.logs())?);
         Ok(())
     }
@@ -262,6 +263,16 @@ impl Node {
         }
         run(Command::new(format!("{BIN_DIR}/ecr-credential-provider")).args(["cache", "clear"]))?;
         self.stop_kubelet()
+    }
+
+    /// The kubelet's reader of configurations, without the kubelet.
+    pub(crate) fn judge(&self) -> Result<Judge> {
+        Judge::start(&self.places.tools.join("register"))
+    }
+
+    /// A folder for files that are gone after the test.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.places.work.join(name)
     }
 
     /// The end of the kubelet's journal, for the report of a failure.

@@ -9,6 +9,7 @@
 
 pub mod aws;
 pub mod cluster;
+pub mod configurations;
 pub mod http;
 pub mod kubelet;
 pub mod link;

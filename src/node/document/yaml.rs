@@ -1,90 +1,27 @@
-//! The text of a configuration as the kubelet understands it before it looks for fields: a tree of values, each
-//! with its place.
-//!
-//! A text that begins with `{` is JSON for the kubelet, all others are YAML 1.1 by the rules of `go.yaml.in/yaml/v2`,
-//! which differ from today's YAML where people stumble: `yes`, `on` and `n` are truth values, `0o14` and `1_000` are
-//! numbers, of several documents the first alone is read. Schemas of other YAML libraries would get these wrong, so
-//! this module takes the events of the parser and gives them their meaning itself.
+//! YAML as `go.yaml.in/yaml/v2` takes it, which the kubelet makes JSON of.
 
 use std::collections::HashMap;
 
-use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
-use serde_json::value::RawValue;
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
-/// Where something stands in a text: line and column, both from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Position {
-    /// The line.
-    pub line: usize,
-    /// The column, in characters.
-    pub column: usize,
-}
+use super::{Document, Entry, Node, Position, START, Unreadable, Value, position_of};
 
-const START: Position = Position { line: 1, column: 1 };
-
-/// A value and where it stands. It may hold secrets, so it cannot be printed.
-#[derive(Clone)]
-pub(super) struct Node {
-    pub(super) at: Position,
-    pub(super) value: Value,
-}
-
-#[derive(Clone)]
-pub(super) enum Value {
-    Null,
-    Truth(bool),
-    Number,
-    Text(String),
-    List(Vec<Node>),
-    /// In the order of the text, with the keys that stand there again.
-    Map(Vec<Entry>),
-}
-
-#[derive(Clone)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) at: Position,
-    pub(super) node: Node,
-}
-
-impl Value {
-    /// What it is, for people.
-    pub(super) fn kind(&self) -> &'static str {
-        match self {
-            Self::Null => "nothing",
-            Self::Truth(_) => "a truth value",
-            Self::Number => "a number",
-            Self::Text(_) => "text",
-            Self::List(_) => "a list",
-            Self::Map(_) => "a map",
-        }
-    }
-}
-
-/// What the kubelet reads.
-pub(super) struct Document {
-    pub(super) root: Node,
-    pub(super) is_json: bool,
-    /// Keys that stand in one map more than once, by their later places.
-    pub(super) repeated: Vec<(Position, String)>,
-    /// Where a second document starts, which the kubelet does not read.
-    pub(super) second: Option<Position>,
-}
-
-/// Why there is no document.
-pub(super) struct Unreadable {
-    pub(super) at: Position,
-    pub(super) reason: String,
-}
-
-/// Reads what the kubelet would read of `bytes`.
+/// Reads the first document.
 pub(super) fn parse(bytes: &[u8]) -> Result<Document, Unreadable> {
-    let start = String::from_utf8_lossy(bytes);
-    if start.trim_start().starts_with('{') {
-        return json(&start);
-    }
     let text = decode(bytes)?;
-    Yaml::new(&text).document()
+    let parsed = Yaml::new(&text).document(&text);
+    if parsed.is_ok() {
+        return parsed;
+    }
+    // Within brackets and braces the parser of the kubelet takes tabs, and ours does not.
+    let spaces = text.split_inclusive('\n').map(without_tabs).collect::<String>();
+    let again = Yaml { keeps_blocks: false, ..Yaml::new(&spaces) }.document(&text);
+    if again.is_ok() { again } else { parsed }
+}
+
+fn without_tabs(line: &str) -> String {
+    let end = line.find(|c| !matches!(c, ' ' | '\t')).unwrap_or(line.len());
+    format!("{}{}", " ".repeat(end), &line[end..])
 }
 
 /// The parser of YAML tells UTF-16 by its byte-order mark.
@@ -100,6 +37,10 @@ fn decode(bytes: &[u8]) -> Result<String, Unreadable> {
             .map_err(|_| "it is not UTF-8 text"),
     };
     let text = text.map_err(|reason| Unreadable { at: START, reason: reason.into() })?;
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    if lines.next().is_some_and(|line| line.starts_with("...")) {
+        return Err(Unreadable { at: START, reason: "it begins with the end of a document".into() });
+    }
     match text.find(|c| !is_printable(c)) {
         Some(at) => Err(Unreadable { at: position_of(&text, at), reason: "a control character".into() }),
         None => Ok(text),
@@ -122,6 +63,14 @@ struct Yaml<'a> {
     repeated: Vec<(Position, String)>,
     /// How many values there are, those by aliases included.
     size: usize,
+    /// In how many pairs of brackets or braces.
+    flow: usize,
+    /// Whether blocks of text are as they were written, tabs included.
+    keeps_blocks: bool,
+    /// The line of the last event.
+    line: usize,
+    /// Lines within a text or within brackets, in which tabs are not indentation: the line before them, and the last.
+    inner: Vec<(usize, usize)>,
 }
 
 /// As many values as aliases may make of a file.
@@ -132,10 +81,19 @@ impl<'a> Yaml<'a> {
         let mut options = granit_parser::Options::default();
         options.set_emit_comments(false);
         let events = Parser::new_from_str_with_options(text, options);
-        Self { events, anchors: HashMap::new(), repeated: Vec::new(), size: 0 }
+        Self {
+            events,
+            anchors: HashMap::new(),
+            repeated: Vec::new(),
+            size: 0,
+            flow: 0,
+            keeps_blocks: true,
+            line: 0,
+            inner: Vec::new(),
+        }
     }
 
-    fn document(mut self) -> Result<Document, Unreadable> {
+    fn document(mut self, text: &str) -> Result<Document, Unreadable> {
         let nothing = Node { at: START, value: Value::Null };
         let root = loop {
             match self.next()? {
@@ -144,22 +102,47 @@ impl<'a> Yaml<'a> {
                 (event, span) => break self.node(event, span, 0)?,
             }
         };
+        // What is wrong in a second document is of no interest, but it must begin as one.
         let second = loop {
-            match self.events.next() {
-                Some(Ok((Event::DocumentEnd, _))) => {}
-                None | Some(Ok((Event::StreamEnd, _))) => break None,
-                Some(Ok((_, span))) => break Some(position(&span)),
-                Some(Err(error)) => break Some(marked(error.marker())),
+            match self.next()? {
+                (Event::DocumentEnd, _) => {}
+                (Event::StreamEnd, _) => break None,
+                (_, span) => break Some(position(&span)),
             }
         };
+        let lines = text.lines().take(second.map_or(usize::MAX, |at| at.line - 1)).zip(1..);
+        for (line, number) in lines {
+            let is_inner = self.inner.iter().any(|(before, last)| (before + 1..=*last).contains(&number));
+            if let Some(column) = tab_in_indentation(line).filter(|_| !is_inner) {
+                let at = Position { line: number, column };
+                return Err(Unreadable { at, reason: "a tab cannot be indentation".into() });
+            }
+        }
         Ok(Document { root, is_json: false, repeated: self.repeated, second })
     }
 
     fn next(&mut self) -> Result<(Event<'a>, Span), Unreadable> {
         match self.events.next() {
-            Some(Ok(event)) => Ok(event),
+            Some(Ok((event, span))) => {
+                self.line = span.end.line();
+                if matches!(&event, Event::Scalar(_, style, ..) if self.may_hold_tabs(*style)) {
+                    // A block of text ends where the next line begins.
+                    let last = self.line - usize::from(span.end.col() == 0);
+                    self.inner.push((span.start.line(), last));
+                }
+                Ok((event, span))
+            }
             Some(Err(error)) => Err(Unreadable { at: marked(error.marker()), reason: error.info() }),
             None => Err(Unreadable { at: START, reason: "it ends too early".into() }),
+        }
+    }
+
+    /// Whether tabs may begin the lines of a text of this style. Without quotes that depends; then they may not.
+    fn may_hold_tabs(&self, style: ScalarStyle) -> bool {
+        match style {
+            ScalarStyle::Literal | ScalarStyle::Folded => self.keeps_blocks,
+            ScalarStyle::Plain => false,
+            _ => true,
         }
     }
 
@@ -172,12 +155,15 @@ impl<'a> Yaml<'a> {
             return refused("values lie too deep in each other, or aliases make too many of them");
         }
         let (value, anchor) = match event {
+            Event::Scalar(text, ScalarStyle::Plain, ..) if self.flow > 0 && text.contains('?') => {
+                return refused("within brackets or braces, text with `?` needs quotes");
+            }
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar(&text, style, tag.as_deref());
                 (value.map_err(|reason| Unreadable { at, reason })?, anchor)
             }
-            Event::SequenceStart(_, anchor, _) => (self.list(depth)?, anchor),
-            Event::MappingStart(_, anchor, _) => (self.map(depth)?, anchor),
+            Event::SequenceStart(style, anchor, _) => (self.within(style, at, depth, Self::list)?, anchor),
+            Event::MappingStart(style, anchor, _) => (self.within(style, at, depth, Self::map)?, anchor),
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
                 Some(node) => {
                     self.size += size_of(node);
@@ -192,6 +178,23 @@ impl<'a> Yaml<'a> {
             self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
+    }
+
+    fn within(
+        &mut self,
+        style: StructureStyle,
+        at: Position,
+        depth: usize,
+        read: fn(&mut Self, usize) -> Result<Value, Unreadable>,
+    ) -> Result<Value, Unreadable> {
+        let brackets = usize::from(style == StructureStyle::Flow);
+        self.flow += brackets;
+        let value = read(self, depth);
+        self.flow -= brackets;
+        if brackets > 0 {
+            self.inner.push((at.line, self.line));
+        }
+        value
     }
 
     fn list(&mut self, depth: usize) -> Result<Value, Unreadable> {
@@ -237,6 +240,21 @@ impl<'a> Yaml<'a> {
     }
 }
 
+/// The column of a tab that the parser of the kubelet would take for indentation: before the first word of a line, also
+/// after the dash of a list.
+fn tab_in_indentation(line: &str) -> Option<usize> {
+    let mut rest = line.chars().zip(1..).peekable();
+    while let Some((c, column)) = rest.next() {
+        match c {
+            '\t' => return Some(column),
+            ' ' => {}
+            '-' | '?' if rest.peek().is_some_and(|(next, _)| matches!(next, ' ' | '\t')) => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
 fn size_of(node: &Node) -> usize {
     1 + match &node.value {
         Value::List(items) => items.iter().map(size_of).sum(),
@@ -272,10 +290,8 @@ fn merged(node: Node) -> Result<Vec<Entry>, Unreadable> {
 
 fn key_of(key: Value) -> Option<String> {
     match key {
-        Value::Text(text) => Some(text),
+        Value::Text(text) | Value::Number(text) => Some(text),
         Value::Truth(truth) => Some(truth.to_string()),
-        // No field is named so; which number it is does not matter.
-        Value::Number => Some("0".into()),
         Value::Null | Value::List(_) | Value::Map(_) => None,
     }
 }
@@ -289,8 +305,9 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Value, St
     let tag = format!("{}{}", tag.handle(), tag.suffix());
     let Some(kind) = tag.strip_prefix("tag:yaml.org,2002:") else { return Ok(Value::Text(text.to_owned())) };
     let fits = match (kind, plain(text)?) {
-        ("bool", value @ Value::Truth(_)) | ("null", value @ Value::Null) => Some(value),
-        ("int" | "float", Value::Number) => Some(Value::Number),
+        ("bool", value @ Value::Truth(_))
+        | ("null", value @ Value::Null)
+        | ("int" | "float", value @ Value::Number(_)) => Some(value),
         ("bool" | "null" | "int" | "float" | "timestamp", _) => None,
         // `!!str`, and all that the parser does not know. A `!!binary` is for no field.
         _ => Some(Value::Text(text.to_owned())),
@@ -311,7 +328,7 @@ fn plain(text: &str) -> Result<Value, String> {
         | "-.Inf" | "-.INF" => {
             return Err(format!("`{text}` is no number in JSON, which the kubelet makes of this"));
         }
-        _ if is_number(text) => Value::Number,
+        _ if is_number(text) => Value::Number(text.to_owned()),
         _ => Value::Text(text.to_owned()),
     })
 }
@@ -342,87 +359,4 @@ fn is_decimal(text: &str) -> bool {
     let starts = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit() || c == '.');
     let allowed = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-');
     starts && text.chars().all(allowed) && text.parse::<f64>().is_ok_and(f64::is_finite)
-}
-
-/// JSON by the rules of JSON. `serde_json` knows no places, but where the parts of a text begin in it.
-fn json(text: &str) -> Result<Document, Unreadable> {
-    let parsed: Result<&RawValue, _> = serde_json::from_str(text);
-    let raw = parsed.map_err(|error| Unreadable {
-        at: Position { line: error.line(), column: error.column().max(1) },
-        reason: error.to_string().split(" at line ").next().unwrap_or_default().to_owned(),
-    })?;
-    let mut repeated = Vec::new();
-    let root = json_node(raw, text, &mut repeated)?;
-    Ok(Document { root, is_json: true, repeated, second: None })
-}
-
-fn json_node(
-    raw: &RawValue,
-    whole: &str,
-    repeated: &mut Vec<(Position, String)>,
-) -> Result<Node, Unreadable> {
-    let at = place_in(whole, raw);
-    let refused = |error: serde_json::Error| Unreadable { at, reason: error.to_string() };
-    let value = match raw.get().as_bytes().first() {
-        Some(b'{') => {
-            let mut entries: Vec<Entry> = Vec::new();
-            let pairs: Pairs<'_> = serde_json::from_str(raw.get()).map_err(refused)?;
-            for (key, raw) in pairs.0 {
-                let at = place_in(whole, key);
-                let key: String = serde_json::from_str(key.get()).map_err(refused)?;
-                if entries.iter().any(|earlier| earlier.key == key) {
-                    repeated.push((at, key.clone()));
-                }
-                entries.push(Entry { key, at, node: json_node(raw, whole, repeated)? });
-            }
-            Value::Map(entries)
-        }
-        Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(refused)?;
-            let items = items.into_iter().map(|raw| json_node(raw, whole, repeated));
-            Value::List(items.collect::<Result<_, _>>()?)
-        }
-        Some(b'"') => Value::Text(serde_json::from_str(raw.get()).map_err(refused)?),
-        Some(b't') => Value::Truth(true),
-        Some(b'f') => Value::Truth(false),
-        Some(b'n') => Value::Null,
-        _ => Value::Number,
-    };
-    Ok(Node { at, value })
-}
-
-/// The entries of an object in their order, none left out.
-struct Pairs<'a>(Vec<(&'a RawValue, &'a RawValue)>);
-
-impl<'de: 'a, 'a> serde::Deserialize<'de> for Pairs<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Vec<(&'de RawValue, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(pairs)
-            }
-        }
-        deserializer.deserialize_map(Visitor).map(Self)
-    }
-}
-
-/// A borrowed part of a text begins where its bytes do.
-fn place_in(whole: &str, part: &RawValue) -> Position {
-    position_of(whole, (part.get().as_ptr().addr()).saturating_sub(whole.as_ptr().addr()))
-}
-
-fn position_of(text: &str, offset: usize) -> Position {
-    let before = text.get(..offset).unwrap_or_default();
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    Position { line: before.matches('\n').count() + 1, column: line.chars().count() + 1 }
 }
