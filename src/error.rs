@@ -95,6 +95,12 @@ codes! {
         => "it takes one verb, `get`, `store`, `erase`, `list` or `version`, and a client that writes to stdin; for people there is `ecr-credential-provider docker --help`";
     114 NotStored Request "this helper keeps no passwords"
         => "make it the helper of ECR alone, by `credHelpers` instead of `credsStore`, and log in to this server again";
+    120 ManifestsUnreadable Request "the manifests cannot be read"
+        => "name files of YAML or JSON, folders of them, or `-` for stdin";
+    121 ManifestsMalformed Request "the manifests are malformed"
+        => "correct the place that is named, or see why the command before the pipe wrote nothing";
+    122 PullSecretsLeft Request "something is left of rotated pull secrets"
+        => "see the report on stdout, and remove it in the order that is given there";
 
     201 Setting Settings "a setting has an invalid value"
         => "correct it where the kubelet's environment or the `env` of the CredentialProviderConfig sets it";

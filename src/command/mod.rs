@@ -5,6 +5,7 @@ mod docker;
 mod doctor;
 mod generate;
 mod login;
+mod migrate;
 mod on_host;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use self::docker::DockerCommand;
 use self::doctor::DoctorCommand;
 use self::generate::GenerateCommand;
 use self::login::{CredentialsCommand, LoginPasswordCommand};
+use self::migrate::MigrateCommand;
 use self::on_host::OnHostCommand;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
@@ -61,6 +63,8 @@ enum Command {
     /// Run a command on the node from within a container, for the DaemonSet of `generate daemonset`
     #[command(hide = true)]
     OnHost(OnHostCommand),
+    /// Find what is left of rotated pull secrets, and the order in which it goes
+    Migrate(MigrateCommand),
 }
 
 const TRY_IT: &str = "\
@@ -100,6 +104,7 @@ impl Command {
             Self::Credentials(command) => login::credentials(host, record, command),
             Self::Generate(command) => generate::run(command),
             Self::OnHost(command) => on_host::run(host, record, command),
+            Self::Migrate(command) => migrate::run(command),
         }
     }
 }

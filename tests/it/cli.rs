@@ -34,6 +34,7 @@ Commands:
   login-password   Print the password of a registry, as `aws ecr get-login-password` does
   credentials      Print passwords in the form that a program wants them in
   generate         Print the files that make kubelets use this program, for every way of running nodes
+  migrate          Find what is left of rotated pull secrets, and the order in which it goes
 
 Options:
   -h, --help

@@ -18,6 +18,7 @@ mod faults;
 mod host_forms;
 mod identity;
 mod login;
+mod migrate;
 mod moto;
 mod network;
 mod node_config;
