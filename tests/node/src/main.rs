@@ -4,7 +4,6 @@
 
 mod agreement;
 mod cases;
-mod images;
 mod judge;
 mod node;
 

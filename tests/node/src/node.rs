@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::DirBuilder;
-use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -18,8 +17,9 @@ use stand_in::aws::{ACCESS_KEY_ID, Aws, SECRET_ACCESS_KEY};
 use stand_in::http;
 use stand_in::tls::TestCa;
 
-use crate::images::Image;
 use crate::judge::Judge;
+use stand_in::distribution::Distribution;
+use stand_in::images::Image;
 use stand_in::process::{Process, SOON, eventually, read, run, write};
 
 pub(crate) const REGISTRY: &str = "571600876202.dkr.ecr.eu-central-1.amazonaws.com";
@@ -70,6 +70,7 @@ pub(crate) struct Node {
     kubelet: Option<Process>,
     password: u32,
     pods: u32,
+    storage: Distribution,
     _servers: [Process; 2],
 }
 
@@ -79,14 +80,16 @@ impl Node {
         let ca = TestCa::new();
         trust(&ca)?;
         let aws = Aws::start_tls_at("127.0.0.2:443".parse()?, &ca);
-        push_images(&places)?;
-        let registry = start_registry(&ca, &places)?;
+        let storage = Distribution::new(places.work.join("registry"), places.tools.join("logs"));
+        push_images(&storage, &places)?;
+        storage.set_password("AWS", "none yet")?;
+        let registry = storage.start("registry", "127.0.0.1:443".parse()?, REGISTRY, &ca)?;
         let containerd = start_containerd(&ca, &places)?;
         install(&places)?;
         std::fs::create_dir_all(MANIFESTS)?;
         DirBuilder::new().mode(0o700).create(CACHE)?;
-        let mut node =
-            Self { aws, places, kubelet: None, password: 0, pods: 0, _servers: [registry, containerd] };
+        let servers = [registry, containerd];
+        let mut node = Self { aws, places, kubelet: None, password: 0, pods: 0, storage, _servers: servers };
         node.change_password()?;
         Ok(node)
     }
@@ -100,8 +103,7 @@ impl Node {
     pub(crate) fn change_password(&mut self) -> Result<()> {
         self.password += 1;
         let password = format!("canary-password-{}", self.password);
-        let line = run(Command::new("htpasswd").args(["-nbBC", "5", "AWS", &password]))?;
-        write(&self.places.work.join("registry/htpasswd"), line)?;
+        self.storage.set_password("AWS", &password)?;
         self.aws.behave(|aws| aws.password = Some(password));
         Ok(())
     }
@@ -330,56 +332,15 @@ fn install(places: &Places) -> Result<()> {
 }
 
 /// Fills the registry's storage, through a registry without a password that is gone afterwards.
-fn push_images(places: &Places) -> Result<()> {
-    let config = places.work.join("registry/push.yaml");
-    let address = "127.0.0.1:5000";
-    write(&config, format!("{}http: {{addr: \"{address}\"}}\n", registry_storage(places)))?;
-    let mut registry = start_docker_registry("registry-push", &config, address.parse()?, places)?;
+fn push_images(storage: &Distribution, places: &Places) -> Result<()> {
+    let address = "127.0.0.1:5000".parse()?;
+    let mut registry = storage.start_open("registry-push", address)?;
     let program = places.image_program()?;
     for repository in REPOSITORIES {
         let name = format!("{NAMESPACE}/{repository}");
-        Image::new(&program, &name)?.push(address.parse()?, &name, TAG)?;
+        Image::new(&program, &name)?.push(address, &name, TAG)?;
     }
     registry.check()
-}
-
-fn start_registry(ca: &TestCa, places: &Places) -> Result<Process> {
-    let folder = places.work.join("registry");
-    let (certificate, key) = ca.certificate_for(REGISTRY);
-    write(&folder.join("tls.crt"), certificate)?;
-    write(&folder.join("tls.key"), key)?;
-    write(&folder.join("htpasswd"), "")?;
-    let path = |file: &str| folder.join(file).display().to_string();
-    let config = format!(
-        "{}http: {{addr: \"127.0.0.1:443\", tls: {{certificate: {}, key: {}}}}}\nauth: {{htpasswd: {{realm: ECR, path: {}}}}}\n",
-        registry_storage(places),
-        path("tls.crt"),
-        path("tls.key"),
-        path("htpasswd")
-    );
-    write(&folder.join("config.yaml"), config)?;
-    start_docker_registry("registry", &folder.join("config.yaml"), "127.0.0.1:443".parse()?, places)
-}
-
-fn registry_storage(places: &Places) -> String {
-    let folder = places.work.join("registry/data");
-    format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n", folder.display())
-}
-
-fn start_docker_registry(
-    name: &'static str,
-    config: &Path,
-    address: SocketAddr,
-    places: &Places,
-) -> Result<Process> {
-    let mut command = Command::new("docker-registry");
-    command.arg("serve").arg(config);
-    let mut registry = Process::start(name, &mut command, &places.tools.join("logs"))?;
-    eventually("the registry to listen", SOON, || {
-        registry.check()?;
-        Ok(std::net::TcpStream::connect(address).ok())
-    })?;
-    Ok(registry)
 }
 
 fn start_containerd(ca: &TestCa, places: &Places) -> Result<Process> {

@@ -10,7 +10,9 @@
 pub mod aws;
 pub mod cluster;
 pub mod configurations;
+pub mod distribution;
 pub mod http;
+pub mod images;
 pub mod kubelet;
 pub mod link;
 pub mod process;

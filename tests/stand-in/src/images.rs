@@ -2,17 +2,18 @@
 
 use std::net::SocketAddr;
 
+use crate::http;
+use crate::registry::digest;
 use anyhow::{Result, ensure};
 use hyper::Request;
 use hyper::body::Bytes;
 use serde_json::json;
-use stand_in::http;
-use stand_in::registry::digest;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// The three parts of an image.
-pub(crate) struct Image {
+#[derive(Debug)]
+pub struct Image {
     layer: Vec<u8>,
     config: Vec<u8>,
     manifest: Vec<u8>,
@@ -20,7 +21,7 @@ pub(crate) struct Image {
 
 impl Image {
     /// An image that runs `program`, with its own name in a file, so that each image has a layer of its own.
-    pub(crate) fn new(program: &[u8], name: &str) -> Result<Self> {
+    pub fn new(program: &[u8], name: &str) -> Result<Self> {
         let layer = tar_of(&[("program", 0o755, program), ("image-name", 0o644, name.as_bytes())])?;
         let config = json!({
             "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
@@ -43,7 +44,7 @@ impl Image {
     }
 
     /// The image as an archive that `ctr images import` reads.
-    pub(crate) fn archive(&self, reference: &str) -> Result<Vec<u8>> {
+    pub fn archive(&self, reference: &str) -> Result<Vec<u8>> {
         let index = json!({"schemaVersion": 2, "manifests": [{
             "mediaType": MANIFEST, "digest": digest(&self.manifest), "size": self.manifest.len(),
             "annotations": {"io.containerd.image.name": reference},
@@ -59,7 +60,7 @@ impl Image {
     }
 
     /// Pushes the image to a registry that asks for no password.
-    pub(crate) fn push(self, registry: SocketAddr, repository: &str, tag: &str) -> Result<()> {
+    pub fn push(self, registry: SocketAddr, repository: &str, tag: &str) -> Result<()> {
         for content in [self.layer, self.config] {
             let start = Request::post(format!("/v2/{repository}/blobs/uploads/"));
             let started = put(registry, start, Vec::new())?;
