@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::process::geteuid;
 
 use crate::error::{Code, Error};
+use crate::node::root::on;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,32 +25,41 @@ pub(crate) enum Readers {
 
 const STICKY: u32 = 0o1000;
 /// As many as the kernel follows.
-const MOST_LINKS: usize = 40;
+pub(crate) const MOST_LINKS: usize = 40;
 
 /// Goes the way to a file, and checks each step and the file. Returns where it ends, which is a path without
 /// symbolic links that nobody else can change; nothing if the file is not there.
 pub(crate) fn trusted(path: &Path, readers: Readers) -> Result<Option<PathBuf>, Error> {
+    trusted_below(Path::new("/"), path, readers)
+}
+
+/// The same for a path of the file system in the folder `root`, out of which no link leads. Who owns the folder, and
+/// those that it is in, is not looked at.
+pub(crate) fn trusted_below(root: &Path, path: &Path, readers: Readers) -> Result<Option<PathBuf>, Error> {
     if !path.is_absolute() {
         return Err(Error::new(Code::Untrusted, format!("`{}` is not an absolute path", path.display())));
     }
     let mut ahead = steps_of(path);
     let mut place = PathBuf::from("/");
     let mut links = 0;
-    check(&place, &look(&place)?.ok_or_else(|| missing(&place))?, readers)?;
+    if root == place {
+        check(&place, &look(&place)?.ok_or_else(|| missing(&place))?, readers)?;
+    }
     while let Some(step) = ahead.pop() {
         if step == ".." {
             place.pop();
             continue;
         }
         let next = place.join(&step);
-        let Some(status) = look(&next)? else { return Ok(None) };
+        let here = on(root, &next);
+        let Some(status) = look(&here)? else { return Ok(None) };
         check(&next, &status, if ahead.is_empty() { readers } else { Readers::Anybody })?;
         if !status.is_symlink() {
             place = next;
             continue;
         }
         links += 1;
-        let target = next.read_link().ok().filter(|_| links <= MOST_LINKS).ok_or_else(|| missing(&next))?;
+        let target = here.read_link().ok().filter(|_| links <= MOST_LINKS).ok_or_else(|| missing(&next))?;
         if target.is_absolute() {
             place = PathBuf::from("/");
         }
@@ -59,7 +69,7 @@ pub(crate) fn trusted(path: &Path, readers: Readers) -> Result<Option<PathBuf>, 
 }
 
 /// The names in a path, the last first.
-fn steps_of(path: &Path) -> Vec<OsString> {
+pub(crate) fn steps_of(path: &Path) -> Vec<OsString> {
     let steps = path.components().rev().filter_map(|component| match component {
         Component::Normal(name) => Some(name.to_owned()),
         Component::ParentDir => Some("..".into()),

@@ -42,3 +42,6 @@ pub const TALOS_PROVIDER_CONFIG: &str = "/etc/kubernetes/kubelet-credentialprovi
 pub const TALOS_CREDENTIALS: &str = "/var/lib/kubelet/ecr-credential-provider/credentials";
 /// See [`TALOS_CREDENTIALS`].
 pub const TALOS_SETTINGS: &str = "/var/lib/kubelet/ecr-credential-provider/config.yaml";
+
+/// Our drop-in, where no environment file takes flags. It must sort after the one that has the command line.
+pub const OWN_DROP_IN: &str = "zz-ecr-credential-provider.conf";

@@ -19,13 +19,17 @@ pub mod binary;
 pub mod check;
 pub mod config;
 pub mod configured;
+pub mod distribution;
 mod document;
+pub(crate) mod environment;
 pub mod finding;
 pub mod flags;
 pub mod kubelet;
 pub mod layout;
 pub mod problem;
+pub(crate) mod root;
 mod rules;
+pub mod unit;
 pub mod version;
 
 use std::path::{Path, PathBuf};
@@ -169,7 +173,7 @@ fn find_providers<'a>(
 
 /// An absolute path of the node, below `root`. The kubelet's working directory is `/`.
 fn on(root: &Path, path: impl AsRef<Path>) -> PathBuf {
-    root.join(path.as_ref().strip_prefix("/").unwrap_or(path.as_ref()))
+    root::within(root, path.as_ref())
 }
 
 #[cfg(test)]
