@@ -184,6 +184,27 @@ codes! {
     701 ClockWrong Clock "AWS finds our clock wrong"
         => "set this machine's clock (`timedatectl`, chrony)";
 
+    801 NotRoot Node "only root can change this node"
+        => "run it with sudo";
+    802 NodeUnknown Node "it is not known how the kubelet of this node gets its flags"
+        => "name the kind of node with `--distribution`, or write the files by hand: see packaging/doc/install.md";
+    803 NodeUnclear Node "this node cannot be changed without risk to what is there"
+        => "make the change that is named by hand";
+    804 InstallBusy Node "another `install` or `uninstall` is running"
+        => "wait until it has ended";
+    805 NodeUnwritable Node "a file of this node cannot be read or changed"
+        => "see the reason";
+    806 InstallRefused Node "the kubelet would not start with this"
+        => "correct what is named; nothing was restarted, and everything is as it was before";
+    807 RolledBack Node "the kubelet was not well afterwards; everything was put back"
+        => "see the kubelet's journal for the reason";
+    808 RollbackFailed Node "what was changed could not all be put back"
+        => "see what is named; `ecr-credential-provider uninstall` tries again";
+    809 Edited Node "files were edited after `install`, and are left as they are"
+        => "remove our part by hand: it is named";
+    810 ServiceManager Node "the service of the kubelet cannot be restarted"
+        => "see the reason, then restart it by hand";
+
     901 Internal Internal "internal error"
         => "please report it with this line and the output with `ECR_CREDENTIAL_PROVIDER_LOG=debug`";
     902 ResponseUnwritten Internal "cannot write the response to stdout"

@@ -39,7 +39,7 @@ Examples:
   ecr-credential-provider generate rbac --service-account";
 
 #[derive(Debug, clap::Args)]
-struct Images {
+pub(super) struct Images {
     /// A registry of ECR; `*` stands for a whole label, a path is a prefix. Without one: all there are
     #[arg(long, value_name = "HOST[/PATH]")]
     registry: Vec<String>,
@@ -52,7 +52,7 @@ struct Images {
 }
 
 #[derive(Debug, clap::Args)]
-struct IdentityOptions {
+pub(super) struct IdentityOptions {
     /// AWS credentials file on the node [default: beside the settings file, if no other identity is named]
     #[arg(long, value_name = "FILE")]
     credentials_file: Option<String>,
@@ -176,8 +176,7 @@ fn parse_version(text: &str) -> Result<Version, String> {
 
 impl GenerateCommand {
     fn wanted(&self) -> Result<Wanted, WantedError> {
-        let mirrors =
-            self.images.mirror.iter().map(|text| text.parse()).collect::<Result<Vec<Mirror>, _>>()?;
+        let (match_images, mirrors) = self.images.wanted()?;
         let NodeOptions { binary_url, binary_sha256, .. } = &self.node;
         let download = binary_url.as_ref().zip(binary_sha256.as_ref());
         let usual = Places::usual(self.target, self.node.distribution);
@@ -187,7 +186,7 @@ impl GenerateCommand {
             ..usual
         };
         Ok(Wanted {
-            match_images: patterns(&self.images.registry, self.images.public, &mirrors)?,
+            match_images,
             mirrors,
             version: self.node.kubelet_version,
             api: self.node.api.clone(),
@@ -204,6 +203,12 @@ impl GenerateCommand {
 }
 
 impl Images {
+    /// The patterns, and the names in front of registries.
+    pub(super) fn wanted(&self) -> Result<(Vec<String>, Vec<Mirror>), WantedError> {
+        let mirrors = self.mirror.iter().map(|text| text.parse()).collect::<Result<Vec<Mirror>, _>>()?;
+        Ok((patterns(&self.registry, self.public, &mirrors)?, mirrors))
+    }
+
     /// The same again, for `install`.
     fn words(&self) -> impl Iterator<Item = String> {
         let registries = self.registry.iter().map(|value| format!("--registry={value}"));
@@ -216,15 +221,30 @@ impl Images {
 impl IdentityOptions {
     /// The same again, for `install`.
     fn words(&self) -> impl Iterator<Item = String> {
+        let annotation = self.service_account.then(|| self.role_annotation.clone());
+        let audience = self.service_account.then(|| self.audience.clone());
         let values = [
-            ("credentials-file", &self.credentials_file),
-            ("config-file", &self.config_file),
-            ("profile", &self.profile),
+            ("credentials-file", self.credentials_file.clone()),
+            ("config-file", self.config_file.clone()),
+            ("profile", self.profile.clone()),
+            ("trust-anchor-arn", self.trust_anchor_arn.clone()),
+            ("profile-arn", self.profile_arn.clone()),
+            ("role-arn", self.role_arn.clone()),
+            ("audience", audience),
+            ("role-annotation", annotation),
         ];
-        values.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value.as_ref()?)))
+        let values = values.into_iter().filter_map(|(name, value)| Some(format!("--{name}={}", value?)));
+        let switches = [("--instance-role", self.instance_role), ("--service-account", self.service_account)];
+        let switches = switches.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| name.to_owned());
+        switches.chain(values)
     }
 
-    fn identity(&self, usual_file: &str) -> Identity {
+    /// Whether one is named; a profile alone is one in the usual file.
+    pub(super) fn name_one(&self) -> bool {
+        self.instance_role || self.identity("").credentials_file.as_deref() != Some("")
+    }
+
+    pub(super) fn identity(&self, usual_file: &str) -> Identity {
         let arns = self.trust_anchor_arn.clone().zip(self.profile_arn.clone()).zip(self.role_arn.clone());
         let mut identity = Identity {
             credentials_file: self.credentials_file.clone(),

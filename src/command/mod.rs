@@ -4,6 +4,7 @@ mod cache;
 mod docker;
 mod doctor;
 mod generate;
+mod install;
 mod login;
 mod migrate;
 mod on_host;
@@ -17,6 +18,7 @@ use self::cache::CacheCommand;
 use self::docker::DockerCommand;
 use self::doctor::DoctorCommand;
 use self::generate::GenerateCommand;
+use self::install::{InstallCommand, UninstallCommand};
 use self::login::{CredentialsCommand, LoginPasswordCommand};
 use self::migrate::MigrateCommand;
 use self::on_host::OnHostCommand;
@@ -65,6 +67,10 @@ enum Command {
     OnHost(OnHostCommand),
     /// Find what is left of rotated pull secrets, and the order in which it goes
     Migrate(MigrateCommand),
+    /// Make this program a provider of this node's kubelet
+    Install(Box<InstallCommand>),
+    /// Bring back what was there before `install`
+    Uninstall(UninstallCommand),
 }
 
 const TRY_IT: &str = "\
@@ -105,6 +111,8 @@ impl Command {
             Self::Generate(command) => generate::run(command),
             Self::OnHost(command) => on_host::run(host, record, command),
             Self::Migrate(command) => migrate::run(command),
+            Self::Install(command) => install::install(host, command),
+            Self::Uninstall(command) => install::uninstall(host, command),
         }
     }
 }

@@ -35,6 +35,8 @@ Commands:
   credentials      Print passwords in the form that a program wants them in
   generate         Print the files that make kubelets use this program, for every way of running nodes
   migrate          Find what is left of rotated pull secrets, and the order in which it goes
+  install          Make this program a provider of this node's kubelet
+  uninstall        Bring back what was there before `install`
 
 Options:
   -h, --help

@@ -17,6 +17,7 @@ mod doctor;
 mod faults;
 mod host_forms;
 mod identity;
+mod install;
 mod login;
 mod migrate;
 mod moto;
