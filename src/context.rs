@@ -52,6 +52,14 @@ impl<'a> Context<'a> {
         Ok(Self { deadline, ..self.with_settings(settings)? })
     }
 
+    /// The same run with a deadline that is not that of one call; `remedy` says how to raise it.
+    pub(crate) fn lasting_for(self, limit: Duration, remedy: &'static str) -> Self {
+        let deadline = self.host.deadline(limit);
+        self.watchdog.move_deadline(deadline);
+        self.watchdog.set_remedy(remedy);
+        Self { deadline, ..self }
+    }
+
     /// The same run for a pod of this service account: if a role is named for it, that asks AWS.
     pub(crate) fn for_pod(self, account: Option<&ServiceAccount>) -> Result<Self, Error> {
         let variable = self.host.variable(ROLE_VARIABLE).map(OsStr::to_string_lossy);

@@ -180,6 +180,10 @@ codes! {
         => "see the message of AWS";
     608 Pull Answer "the registry does not give the image"
         => "check the image reference, and that the identity may `ecr:BatchGetImage` and `ecr:GetDownloadUrlForLayer` there";
+    609 RepositoryNotFound Answer "the repository does not exist"
+        => "check the host and the name of the repository";
+    610 NoTag Answer "no tag fits"
+        => "check the constraint, or see what there is: `aws ecr describe-images`, `skopeo list-tags`";
 
     701 ClockWrong Clock "AWS finds our clock wrong"
         => "set this machine's clock (`timedatectl`, chrony)";
@@ -274,6 +278,12 @@ impl Error {
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {
         self.cause = one_line(&format!("{what}: {}", self.cause));
         self
+    }
+
+    /// The same error by another code.
+    #[must_use]
+    pub(crate) fn with_code(self, code: Code) -> Self {
+        Self { code, ..self }
     }
 
     /// The same error with more at the end of its cause.

@@ -17,7 +17,7 @@
 //! | edge, reading only | [`node`] | the files of the kubelet, and what it prints as its version, by way of `host` |
 //! | edge, writing | [`install`] | the files of a node, its service manager |
 //! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
-//! | core | [`protocol`], [`service_account`], [`arn`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`generate`], [`secret`], [`error`], `migrate`, `words` | their arguments; names of files from `node::layout` |
+//! | core | [`protocol`], [`service_account`], [`arn`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`generate`], [`secret`], [`error`], `latest`, `migrate`, `words` | their arguments; names of files from `node::layout` |
 
 pub mod arn;
 mod aws;
@@ -36,6 +36,7 @@ mod host;
 pub mod image;
 pub mod install;
 mod kubelet;
+mod latest;
 mod log;
 mod login;
 mod migrate;

@@ -102,6 +102,14 @@ impl Registry {
         }
     }
 
+    /// The account that owns a private registry.
+    pub fn account(&self) -> Option<&str> {
+        match self {
+            Self::Private(registry) => Some(registry.account()),
+            Self::Public { .. } => None,
+        }
+    }
+
     /// The name of the service that issues passwords for it, as in IAM actions.
     pub fn service(&self) -> &'static str {
         match self {

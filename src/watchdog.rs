@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -25,6 +25,8 @@ use crate::voice::Voice;
 pub(crate) struct Watchdog {
     deadline: Arc<(Mutex<Deadline>, Condvar)>,
     step: Arc<Mutex<String>>,
+    /// What to do about a deadline that is not the usual one.
+    remedy: Arc<OnceLock<&'static str>>,
     over: Arc<AtomicBool>,
     running: Arc<Mutex<Option<Pid>>>,
 }
@@ -35,6 +37,7 @@ impl Watchdog {
         let watchdog = Self {
             deadline: Arc::new((Mutex::new(deadline), Condvar::new())),
             step: Arc::default(),
+            remedy: Arc::default(),
             over: Arc::default(),
             running: Arc::default(),
         };
@@ -46,6 +49,10 @@ impl Watchdog {
                 let limit = deadline.limit().as_secs_f32();
                 let cause = format!("{limit} s were over while {}", watching.step());
                 let error = Error::new(Code::DeadlinePassed, cause);
+                let error = match watching.remedy.get() {
+                    Some(remedy) => error.with_remedy(remedy),
+                    None => error,
+                };
                 voice.say(&error);
                 record.write(Some(&error));
                 host::exit_with_failure();
@@ -59,6 +66,11 @@ impl Watchdog {
         let (current, moved) = &*self.deadline;
         *lock(current) = deadline;
         moved.notify_all();
+    }
+
+    /// The deadline is one that is raised in another way than the usual one.
+    pub(crate) fn set_remedy(&self, remedy: &'static str) {
+        let _ = self.remedy.set(remedy);
     }
 
     /// Waits for the deadline, wherever it is moved to.

@@ -68,7 +68,7 @@ async fn ask_public(config: &SdkConfig, doing: &Doing<'_>) -> Result<Parts, Erro
 
 /// The configuration of the client: what the settings file, the environment and the AWS configuration file say
 /// about endpoints, and from the host name of the registry the kind of endpoint.
-async fn sdk_config(registry: &Registry, credentials: Credentials, way: &Way<'_>) -> SdkConfig {
+pub(super) async fn sdk_config(registry: &Registry, credentials: Credentials, way: &Way<'_>) -> SdkConfig {
     let settings = &way.context.settings;
     let service = match registry {
         Registry::Private(_) => "ECR",

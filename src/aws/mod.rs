@@ -12,6 +12,7 @@
 //! | `sts` | assuming a role |
 //! | `token_error` | why STS does not take a token, and what to write where |
 //! | `ecr` | the call for the token |
+//! | `images` | the calls that list the images of a repository |
 //! | `way` | the configuration of every client of the SDK |
 //! | `http` | connections: which way, with TLS or without, the size of an answer |
 //! | `proxy` | which proxy a request goes through |
@@ -27,6 +28,7 @@ mod classify;
 mod ecr;
 mod http;
 mod identity;
+mod images;
 mod issuer;
 mod probe;
 mod process;

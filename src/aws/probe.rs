@@ -15,10 +15,11 @@ use super::classify::{Doing, connector_error, innermost};
 use super::http::Transport;
 use super::identity::{self, Identity};
 use super::way::Way;
-use super::{Budget, ecr, issuer, named_issuer, profiles, runtime};
+use super::{Budget, ecr, images, issuer, named_issuer, profiles, runtime};
 use crate::context::Context;
 use crate::error::{Code, Error, Kind};
 use crate::host;
+use crate::latest::PushedImage;
 use crate::registry::Registry;
 use crate::token::AuthorizationToken;
 
@@ -116,6 +117,18 @@ impl<'a> Probe<'a> {
         self.block_on(async {
             let outcome = ecr::ask(registry, identity.credentials, &self.way_to_aws()).await;
             named_issuer(outcome, &self.transport, self.context).await
+        })
+    }
+
+    /// Lists the images of a repository that can be the latest.
+    pub(crate) fn images(&self, registry: &Registry, repository: &str) -> Result<Vec<PushedImage>, Error> {
+        self.block_on(async {
+            let way = self.way_to_aws();
+            let outcome = async {
+                let identity = identity::resolve(&way).await?;
+                images::all(registry, repository, identity.credentials, &way).await
+            };
+            named_issuer(outcome.await, &self.transport, self.context).await
         })
     }
 

@@ -5,6 +5,7 @@ mod docker;
 mod doctor;
 mod generate;
 mod install;
+mod latest_tag;
 mod login;
 mod migrate;
 mod on_host;
@@ -19,6 +20,7 @@ use self::docker::DockerCommand;
 use self::doctor::DoctorCommand;
 use self::generate::GenerateCommand;
 use self::install::{InstallCommand, UninstallCommand};
+use self::latest_tag::LatestTagCommand;
 use self::login::{CredentialsCommand, LoginPasswordCommand};
 use self::migrate::MigrateCommand;
 use self::on_host::OnHostCommand;
@@ -58,6 +60,8 @@ enum Command {
     Docker(DockerCommand),
     /// Print the password of a registry, as `aws ecr get-login-password` does
     LoginPassword(LoginPasswordCommand),
+    /// Print the tag of the newest image or chart of a repository
+    LatestTag(LatestTagCommand),
     /// Print passwords in the form that a program wants them in
     Credentials(CredentialsCommand),
     /// Print the files that make kubelets use this program, for every way of running nodes
@@ -107,6 +111,7 @@ impl Command {
             Self::Doctor(command) => doctor::run(host, record, command),
             Self::Docker(command) => docker::run(host, record, command),
             Self::LoginPassword(command) => login::password(host, record, command),
+            Self::LatestTag(command) => latest_tag::run(host, record, command),
             Self::Credentials(command) => login::credentials(host, record, command),
             Self::Generate(command) => generate::run(command),
             Self::OnHost(command) => on_host::run(host, record, command),

@@ -32,6 +32,7 @@ Commands:
   doctor           Walk the way of a pull on this node, and say where it ends
   docker           Credential helper of docker, podman, buildah, skopeo, helm, crane, oras
   login-password   Print the password of a registry, as `aws ecr get-login-password` does
+  latest-tag       Print the tag of the newest image or chart of a repository
   credentials      Print passwords in the form that a program wants them in
   generate         Print the files that make kubelets use this program, for every way of running nodes
   migrate          Find what is left of rotated pull secrets, and the order in which it goes

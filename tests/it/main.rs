@@ -18,6 +18,7 @@ mod faults;
 mod host_forms;
 mod identity;
 mod install;
+mod latest_tag;
 mod login;
 mod migrate;
 mod moto;

@@ -13,6 +13,7 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -66,12 +67,40 @@ fn moto_accepts_our_signatures() {
     role.ask(IMAGE).masking(&moto.authority(), "MOTO").is(1, "", &trace);
 }
 
+/// The expression in the instructions of vendors, evaluated by the library of the AWS CLI, and we agree; except where
+/// it names a signature.
+#[test]
+fn latest_tag_finds_what_the_aws_cli_does() {
+    if wants_no_moto() {
+        return;
+    }
+    let moto = Moto::start();
+    let Moto { id, secret, newest, .. } = &moto;
+    let plugin = Plugin::bare()
+        .env("AWS_ACCESS_KEY_ID", id)
+        .env("AWS_SECRET_ACCESS_KEY", secret)
+        .env("AWS_ENDPOINT_URL", moto.url());
+    let host = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
+    let latest_tag = |repository: &str| {
+        let uri = format!("{host}/{repository}");
+        plugin.clone().args(&["latest-tag", &uri]).send("").masking(&moto.authority(), "MOTO")
+    };
+    assert_eq!(newest["many"], "1.0.149");
+    latest_tag("many").is(0, "1.0.149\n", "");
+    let signature = newest["signed"].as_str().unwrap_or_default();
+    assert!(signature.starts_with("sha256-"), "{signature}");
+    latest_tag("signed").is(0, "2.0.0\n", "");
+    let line = "ECRP609 the repository does not exist: listing the images of `nowhere` in `[..]` at `MOTO`: \
+                RepositoryNotFoundException: [..]";
+    latest_tag("nowhere").failed(line);
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one setting of the tests")]
 /// Says so where the captured output of tests cannot hide it.
 fn wants_no_moto() -> bool {
     let skip = std::env::var_os("SKIP_MOTO").is_some();
     if skip {
-        let _ = std::io::stderr().write_all(b"SKIPPED moto_accepts_our_signatures: SKIP_MOTO is set\n");
+        let _ = std::io::stderr().write_all(b"SKIPPED a test with moto: SKIP_MOTO is set\n");
     }
     skip
 }
@@ -81,6 +110,8 @@ struct Moto {
     port: u16,
     id: String,
     secret: String,
+    /// The tag that the AWS CLI finds in each repository.
+    newest: Value,
 }
 
 impl Moto {
@@ -97,13 +128,14 @@ impl Moto {
             .spawn()
             .expect("moto starts");
         // From here on it is stopped at the end of the test, whatever happens.
-        let mut moto = Self { server, port, id: String::new(), secret: String::new() };
+        let mut moto = Self { server, port, id: String::new(), secret: String::new(), newest: Value::Null };
         moto.wait_until_it_listens();
         let setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/moto/setup.py");
         let key = run(Command::new(&python).arg(setup).arg(moto.url()).env_clear());
         let key: Value = serde_json::from_str(&key).expect("an access key");
         moto.id = key["id"].as_str().map(str::to_owned).expect("an id");
         moto.secret = key["secret"].as_str().map(str::to_owned).expect("a secret");
+        moto.newest = key["newest"].clone();
         moto
     }
 
@@ -133,8 +165,13 @@ impl Drop for Moto {
     }
 }
 
-/// Installs moto, if the requirements have changed since the last time.
+/// Installs moto once for all tests, if the requirements have changed since the last time.
 fn install() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(install_once).clone()
+}
+
+fn install_once() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto");
     let requirements = repository_file("tests/moto/requirements.txt");
     let installed = folder.join("requirements.txt");

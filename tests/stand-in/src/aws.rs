@@ -50,7 +50,11 @@ pub struct Behaviour {
     pub clock_ahead: SignedDuration,
     /// How long each answer takes.
     pub latency: Duration,
-    /// What to do instead of answering a call of `GetAuthorizationToken`.
+    /// What `DescribeImages` says of each repository.
+    pub repositories: HashMap<String, Vec<serde_json::Value>>,
+    /// How many images one answer may describe, however many are asked for.
+    pub page: usize,
+    /// What to do instead of answering a call of ECR.
     pub fault: Option<Fault>,
     /// What to answer where credentials are served (instance metadata, containers, STS).
     pub credentials_fault: Option<(StatusCode, &'static str)>,
@@ -141,6 +145,8 @@ impl Aws {
                 password: None,
                 clock_ahead: SignedDuration::ZERO,
                 latency: Duration::ZERO,
+                repositories: HashMap::new(),
+                page: usize::MAX,
                 fault: None,
                 credentials_fault: None,
             },
@@ -217,7 +223,7 @@ impl World {
                 let (status, body) = self.behaviour.credentials_fault.unwrap_or_default();
                 self.response(status, "text/plain", body.to_owned())
             }
-            "ecr:GetAuthorizationToken" | "ecr-public:GetAuthorizationToken" => {
+            "ecr:GetAuthorizationToken" | "ecr-public:GetAuthorizationToken" | "ecr:DescribeImages" => {
                 return self.answer_ecr(request, authorization, &operation);
             }
             "sts:AssumeRole" => match self.refusal(request, authorization, "sts") {
@@ -248,7 +254,10 @@ impl World {
         {
             return self.in_time(self.json_error(StatusCode::BAD_REQUEST, code, &message));
         }
-        let good = self.authorization_data(operation.starts_with("ecr-public"), None);
+        let good = match operation {
+            "ecr:DescribeImages" => self.images(request.body()),
+            _ => self.authorization_data(operation.starts_with("ecr-public"), None),
+        };
         match self.behaviour.fault.clone() {
             None | Some(Fault::ResetTimes(0)) => self.in_time(good),
             Some(Fault::Reset) => Reply::Reset,
@@ -314,6 +323,30 @@ impl World {
                 ),
             )),
         }
+    }
+
+    /// A page of the images of a repository, and the token for the next.
+    fn images(&self, body: &Bytes) -> Response<Bytes> {
+        let asked: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+        let Some(images) =
+            self.behaviour.repositories.get(asked["repositoryName"].as_str().unwrap_or_default())
+        else {
+            let message = "The repository does not exist in the registry";
+            return self.json_error(StatusCode::BAD_REQUEST, "RepositoryNotFoundException", message);
+        };
+        let tagged_only = asked["filter"]["tagStatus"] == "TAGGED";
+        let images = images.iter().filter(|image| !tagged_only || image["imageTags"].is_array());
+        let most = asked["maxResults"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(100);
+        let page = most.min(self.behaviour.page);
+        let start = asked["nextToken"].as_str().and_then(|token| token.strip_prefix("from-")?.parse().ok());
+        let mut rest = images.skip(start.unwrap_or(0)).peekable();
+        let details: Vec<_> = rest.by_ref().take(page).collect();
+        let next = rest.peek().map(|_| format!("from-{}", start.unwrap_or(0) + page));
+        let mut answer = json!({"imageDetails": details});
+        if let Some(next) = next {
+            answer["nextToken"] = next.into();
+        }
+        self.response(StatusCode::OK, "application/x-amz-json-1.1", answer.to_string())
     }
 
     fn authorization_data(&mut self, public: bool, data: Option<String>) -> Response<Bytes> {
@@ -435,6 +468,7 @@ fn operation_of(request: &Request<Bytes>) -> String {
         Some("AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken") => {
             "ecr:GetAuthorizationToken".into()
         }
+        Some("AmazonEC2ContainerRegistry_V20150921.DescribeImages") => "ecr:DescribeImages".into(),
         Some("SpencerFrontendService.GetAuthorizationToken") => "ecr-public:GetAuthorizationToken".into(),
         Some(other) => other.to_owned(),
         None if request.method() == Method::POST => {
