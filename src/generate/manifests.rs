@@ -1,8 +1,8 @@
 //! Objects for the API server.
 
 use super::File;
-use super::wanted::{ServiceAccount, Wanted, WantedError};
-use super::yaml::{indented, scalar};
+use super::wanted::{Places, ServiceAccount, Target, Wanted, WantedError};
+use super::yaml::scalar;
 use crate::node::layout::NAME;
 
 /// What a kubelet must be allowed before it gets a token for [`ServiceAccount::audience`].
@@ -42,8 +42,11 @@ subjects:
 }
 
 /// Objects that put this program on all nodes from within the cluster; see `node-config/daemonset/README.md`.
-pub(super) fn daemonset(wanted: &Wanted) -> Vec<File> {
-    let Wanted { image, dry_run, .. } = wanted;
+pub(super) fn daemonset(wanted: &Wanted) -> Result<Vec<File>, WantedError> {
+    let Wanted { image, dry_run, places, .. } = wanted;
+    if *places != Places::usual(Target::Daemonset, wanted.distribution) {
+        return Err(WantedError::DaemonsetPaths);
+    }
     let mut install = vec!["on-host".to_owned()];
     let mut volumes = vec![("host", "/host", "hostPath: {path: /, type: Directory}".to_owned())];
     if let Some(path) = wanted.key_file() {
@@ -53,13 +56,6 @@ pub(super) fn daemonset(wanted: &Wanted) -> Vec<File> {
             "/credentials",
             "secret: {secretName: ecr-credentials, optional: true}".into(),
         ));
-    }
-    let mut objects = vec![NAMESPACE.to_owned()];
-    if wanted.needs_settings() {
-        let settings = wanted.settings_file();
-        install.push(format!("--copy=/settings/config.yaml={}", settings.goes_to));
-        volumes.push(("settings", "/settings", "configMap: {name: ecr-credential-provider}".into()));
-        objects.extend([SETTINGS.to_owned(), indented(&settings.text, 4)]);
     }
     install.extend(["--", "install"].map(str::to_owned));
     install.extend(dry_run.then(|| "--dry-run".to_owned()));
@@ -74,9 +70,9 @@ pub(super) fn daemonset(wanted: &Wanted) -> Vec<File> {
         at_the_end: if *dry_run { "" } else { AT_THE_END },
     };
     let head = if *dry_run { DRY_RUN_HEAD } else { HEAD };
-    let text = format!("{head}{}{}", objects.concat(), parts.object());
+    let text = format!("{head}{NAMESPACE}{}", parts.object());
     let name = if *dry_run { "daemonset-dry-run.yaml" } else { "daemonset.yaml" };
-    vec![File { name, goes_to: "kubectl apply -f".into(), text }]
+    Ok(vec![File { name, goes_to: "kubectl apply -f".into(), text }])
 }
 
 fn each<T>(items: &[T], one: impl Fn(&T) -> String) -> String {
@@ -181,17 +177,6 @@ metadata:
   name: ecr-credential-provider
   labels:
     pod-security.kubernetes.io/enforce: privileged
-";
-
-const SETTINGS: &str = "\
----
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: ecr-credential-provider
-  namespace: ecr-credential-provider
-data:
-  config.yaml: |
 ";
 
 /// Kubernetes does not say why a pod ends: an update, the node's shutdown or the end of the DaemonSet.

@@ -51,7 +51,7 @@ pub fn files(target: Target, wanted: &Wanted) -> Result<Vec<File>, WantedError> 
         Target::ClusterApi => cluster_api::files(wanted)?,
         Target::CloudInit => cloud_init::files(wanted),
         Target::Rbac => manifests::rbac(wanted)?,
-        Target::Daemonset => manifests::daemonset(wanted),
+        Target::Daemonset => manifests::daemonset(wanted)?,
     };
     Ok(files)
 }

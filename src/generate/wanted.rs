@@ -182,6 +182,9 @@ pub enum WantedError {
     /// What there is no use for.
     #[error("rbac is for --service-account")]
     NoServiceAccount,
+    /// `install` looks for them on each node.
+    #[error("the paths of each node are found there: leave out --bin-dir and --config")]
+    DaemonsetPaths,
     /// Not a digest.
     #[error("`{0}` is no SHA-256 in 64 hexadecimal digits")]
     Digest(String),

@@ -104,8 +104,23 @@ const CLOUD_INIT_RKE2: &str = download!("cloud-init --distribution rke2");
 const ROLES_ANYWHERE: &str = roles_anywhere!("config");
 const ROLES_ANYWHERE_SETTINGS: &str = roles_anywhere!("settings");
 
-/// Files that people wrote: each README, and what has no form that could be generated.
-const WRITTEN: &[&str] = &["README.md", "config.yaml"];
+/// Files that people wrote, beside each README: samples of what is the reader's own, what tools want beside the
+/// configuration, and the Ansible role, which has `install` do the work.
+const WRITTEN: &[&str] = &[
+    "ansible/roles/ecr_credential_provider/defaults/main.yml",
+    "ansible/roles/ecr_credential_provider/meta/main.yml",
+    "ansible/roles/ecr_credential_provider/tasks/absent.yml",
+    "ansible/roles/ecr_credential_provider/tasks/main.yml",
+    "ansible/roles/ecr_credential_provider/tasks/present.yml",
+    "ansible/site.yml",
+    "config.yaml",
+    "eks-hybrid/config.yaml",
+    "eks/20-ecr-credential-provider.conf",
+    "eks/user-data.txt",
+    "identity/aws-config",
+    "identity/credentials",
+    "talos/extension/manifest.yaml",
+];
 
 fn generate(arguments: &str) -> Outcome {
     let arguments: Vec<_> = ["generate"].into_iter().chain(arguments.split(' ')).collect();
@@ -166,6 +181,27 @@ fn no_file_is_there_that_nobody_checks() {
         .filter(|path| !made.contains(path) && !is_written(path))
         .collect();
     assert_eq!(unknown, [""; 0]);
+}
+
+/// What people wrote repeats what is generated only where a page must show it, and then says the same.
+#[test]
+fn pages_show_what_is_generated() {
+    let flags = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| c.is_whitespace() || c == '"' || c == '\'' || c == '`');
+        let flags = words.filter_map(|word| Some(&word[word.find("--image-credential-provider-")?..]));
+        flags.filter(|flag| flag.contains('=')).map(str::to_owned).collect()
+    };
+    let page = |name: &str| repository_file(&format!("node-config/{name}"));
+    assert_eq!(flags(&page("kubeadm-existing/README.md")), flags(&generated("drop-in")));
+    let microk8s = generated("microk8s").replace(".yaml\n", ".yaml ").replace("-config: ", "-config=");
+    let microk8s = microk8s.replace("-bin-dir: ", "-bin-dir=");
+    assert_eq!(flags(&page("microk8s/README.md")), flags(&microk8s));
+    let unit = page("eks/20-ecr-credential-provider.conf");
+    let (_, service) = unit.split_once("[Service]").expect("a service");
+    assert!(page("eks/user-data.txt").contains(&format!("[Service]{service}END\n")), "{service}");
+    for row in GENERATED.iter().map(|(folder, ..)| *folder).filter(|folder| !folder.is_empty()) {
+        assert!(page("README.md").contains(&format!("]({row})")), "{row} is not in the index");
+    }
 }
 
 /// A CredentialProviderConfig, wherever it stands in the file: alone, as a part of a document, or as a text in one.
@@ -330,6 +366,27 @@ fn a_mirror_gets_the_password_of_its_registry() {
     // The settings file that has nothing to say is one too.
     fs::write(&settings, generated("settings")).expect("written");
     assert_eq!(plugin.ask(IMAGE).code, Some(0));
+}
+
+#[test]
+fn the_samples_of_settings_are_read() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("config.yaml");
+    let plugin = Plugin::bare().env("ECR_CREDENTIAL_PROVIDER_CONFIG", file.display().to_string());
+    let ask = |text: &str| {
+        fs::write(&file, text).expect("written");
+        plugin.ask("registry.k8s.io/pause")
+    };
+    assert!(ask("registrys: []").stderr.starts_with("ECRP205"), "it would say so");
+    // What they name is not there, which is found out later.
+    for name in ["config.yaml", "eks-hybrid/config.yaml"] {
+        let outcome = ask(&repository_file(&format!("node-config/{name}")));
+        assert!(!outcome.stderr.starts_with("ECRP205"), "{name}: {outcome:#?}");
+    }
+    let text = repository_file("node-config/eks/user-data.txt");
+    let (_, rest) = text.split_once("config.yaml <<'END'\n").expect("settings");
+    let outcome = ask(rest.split_once("END\n").expect("their end").0);
+    assert!(!outcome.stderr.starts_with("ECRP205"), "{outcome:#?}");
 }
 
 #[test]
