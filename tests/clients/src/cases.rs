@@ -4,23 +4,21 @@
 
 use anyhow::{Result, ensure};
 use stand_in::aws::{Fault, StatusCode};
+use stand_in::cases::Case;
 use stand_in::process::write;
+use stand_in::vendor::{NAMESPACE, REGISTRY, TAG};
 
 use crate::compare::comparison;
 use crate::page::page;
-use crate::world::{NAMESPACE, OWN, OWN_PASSWORD, OWN_USER, TAG, VENDOR, World, failing_sh, image, sh};
-
-/// A case, which may say why it does not apply here.
-type Case = fn(&mut World) -> Result<Option<String>>;
+use crate::world::{Clients, OWN, OWN_PASSWORD, OWN_USER, failing_sh, image, sh};
 
 /// All cases by name, in the order in which they run.
-pub(crate) const CASES: &[(&str, Case)] = &[
+const CASES: &[(&str, Case<Clients>)] = &[
     ("skopeo_copies", skopeo),
     ("podman_and_buildah_pull", podman),
     ("helm_pushes_and_pulls_a_chart", helm),
     ("crane_pulls_and_pushes", crane),
     ("oras_pushes_and_pulls", oras),
-    ("docker_inspects_and_logs_in", docker),
     ("an_old_login_does_not_come_before_the_helper_in_one_file", old_login),
     ("a_login_that_comes_before_the_helper_is_named", other_login),
     ("another_password_is_refused_by_the_registry", wrong_password),
@@ -32,13 +30,29 @@ pub(crate) const CASES: &[(&str, Case)] = &[
     ("it_answers_as_the_helper_that_it_replaces", comparison),
 ];
 
+/// These, and those of a client that Debian has not: it is there or not.
+#[expect(clippy::print_stdout, reason = "the report of the test")]
+pub(crate) fn cases() -> Vec<(&'static str, Case<Clients>)> {
+    let mut cases = CASES.to_vec();
+    if has_docker() {
+        cases.push(("docker_inspects_and_logs_out", docker));
+    } else {
+        println!("SKIPPED docker_inspects_and_logs_out: there is no docker client on this machine");
+    }
+    cases
+}
+
+fn has_docker() -> bool {
+    sh("docker --version").is_ok()
+}
+
 fn configure() -> Result<()> {
-    let said = sh(&format!("ecr-credential-provider docker configure {VENDOR} 2>&1"))?;
-    ensure!(said == format!("{VENDOR}: added to /root/.docker/config.json\n"), "{said}");
+    let said = sh(&format!("ecr-credential-provider docker configure {REGISTRY} 2>&1"))?;
+    ensure!(said == format!("{REGISTRY}: added to /root/.docker/config.json\n"), "{said}");
     Ok(())
 }
 
-fn skopeo(world: &mut World) -> Result<Option<String>> {
+fn skopeo(world: &mut Clients) -> Result<()> {
     let image = image();
     let refused = failing_sh(&format!("skopeo inspect docker://{image}:{TAG}"))?;
     ensure!(refused.contains("authentication required"), "{refused}");
@@ -55,38 +69,38 @@ fn skopeo(world: &mut World) -> Result<Option<String>> {
     )?;
     let outcome = sh(&format!("skopeo inspect docker://{image}:{TAG}"));
     sh("rm /etc/containers/registries.conf.d/ecr-login.conf")?;
-    outcome.map(|_| None)
+    outcome.map(drop)
 }
 
-fn podman(_: &mut World) -> Result<Option<String>> {
+fn podman(_: &mut Clients) -> Result<()> {
     let image = image();
-    sh(&format!("ecr-credential-provider docker configure --client podman {VENDOR}"))?;
+    sh(&format!("ecr-credential-provider docker configure --client podman {REGISTRY}"))?;
     sh("grep -q ecr-login .config/containers/auth.json && test ! -e .docker")?;
     sh(&format!(
         "podman --storage-driver vfs pull --quiet {image}:{TAG} && podman --storage-driver vfs images | grep -q {TAG}"
     ))?;
     sh(&format!("buildah --storage-driver vfs pull --quiet --policy always {image}:{TAG}"))?;
     // A login is not needed, and ends well.
-    sh(&format!("podman login --get-login {VENDOR} | grep -qx AWS"))?;
-    Ok(None)
+    sh(&format!("podman login --get-login {REGISTRY} | grep -qx AWS"))?;
+    Ok(())
 }
 
 const CHART: &str =
     "helm create sigrid-stack >/dev/null && helm package --version 1.2.3 sigrid-stack >/dev/null";
 
-fn helm(_: &mut World) -> Result<Option<String>> {
+fn helm(_: &mut Clients) -> Result<()> {
     configure()?;
     sh(&format!(
         "{CHART}
-        helm push sigrid-stack-1.2.3.tgz oci://{VENDOR}/{NAMESPACE}
+        helm push sigrid-stack-1.2.3.tgz oci://{REGISTRY}/{NAMESPACE}
         rm -r sigrid-stack*
-        helm pull oci://{VENDOR}/{NAMESPACE}/sigrid-stack --version 1.2.3 && test -s sigrid-stack-1.2.3.tgz
-        helm show chart oci://{VENDOR}/{NAMESPACE}/sigrid-stack --version 1.2.3 | grep -qx 'version: 1.2.3'"
+        helm pull oci://{REGISTRY}/{NAMESPACE}/sigrid-stack --version 1.2.3 && test -s sigrid-stack-1.2.3.tgz
+        helm show chart oci://{REGISTRY}/{NAMESPACE}/sigrid-stack --version 1.2.3 | grep -qx 'version: 1.2.3'"
     ))?;
-    Ok(None)
+    Ok(())
 }
 
-fn crane(_: &mut World) -> Result<Option<String>> {
+fn crane(_: &mut Clients) -> Result<()> {
     configure()?;
     let image = image();
     sh(&format!(
@@ -95,96 +109,93 @@ fn crane(_: &mut World) -> Result<Option<String>> {
         crane push image.tar {image}:crane
         crane ls {image} | grep -qx crane"
     ))?;
-    Ok(None)
+    Ok(())
 }
 
-fn oras(_: &mut World) -> Result<Option<String>> {
+fn oras(_: &mut Clients) -> Result<()> {
     configure()?;
     sh(&format!(
         "echo hello > file
-        oras push --no-tty {VENDOR}/{NAMESPACE}/artifact:1 file:text/plain
+        oras push --no-tty {REGISTRY}/{NAMESPACE}/artifact:1 file:text/plain
         rm file
-        oras pull --no-tty {VENDOR}/{NAMESPACE}/artifact:1
+        oras pull --no-tty {REGISTRY}/{NAMESPACE}/artifact:1
         test \"$(cat file)\" = hello
-        oras repo tags {VENDOR}/{NAMESPACE}/artifact | grep -qx 1"
+        oras repo tags {REGISTRY}/{NAMESPACE}/artifact | grep -qx 1"
     ))?;
-    Ok(None)
+    Ok(())
 }
 
 /// What the client does without an engine.
-fn docker(_: &mut World) -> Result<Option<String>> {
-    if sh("docker --version").is_err() {
-        return Ok(Some("there is no docker client on this machine".into()));
-    }
+fn docker(_: &mut Clients) -> Result<()> {
     let image = image();
     failing_sh(&format!("docker manifest inspect {image}:{TAG}"))?;
     configure()?;
     sh(&format!("docker manifest inspect {image}:{TAG} | grep -q schemaVersion"))?;
     // The helper has nothing to erase, and the file keeps what says that it is asked.
-    sh(&format!("docker logout {VENDOR} && grep -q ecr-login .docker/config.json"))?;
-    Ok(None)
+    sh(&format!("docker logout {REGISTRY} && grep -q ecr-login .docker/config.json"))?;
+    Ok(())
 }
 
 /// In one file all clients ask the helper first, as `docker configure` says: before a password in the file, and before a
 /// store of the system that has another.
-fn old_login(world: &mut World) -> Result<Option<String>> {
+fn old_login(world: &mut Clients) -> Result<()> {
     let image = image();
     let store = world.places.work.join("bin/docker-credential-old");
     write(
         &store,
         format!(
-            "#!/bin/sh\nread -r server\nif [ \"$1 $server\" = 'get {VENDOR}' ]; then\n\
-             echo '{{\"ServerURL\": \"{VENDOR}\", \"Username\": \"AWS\", \"Secret\": \"old\"}}'\nelse\n\
+            "#!/bin/sh\nread -r server\nif [ \"$1 $server\" = 'get {REGISTRY}' ]; then\n\
+             echo '{{\"ServerURL\": \"{REGISTRY}\", \"Username\": \"AWS\", \"Secret\": \"old\"}}'\nelse\n\
              echo 'credentials not found in native keychain'; exit 1\nfi\n"
         ),
     )?;
     sh(&format!(
         "chmod 0755 {}
         mkdir .docker
-        echo '{{\"auths\": {{\"{VENDOR}\": {{\"auth\": \"'$(printf AWS:old | base64)'\"}}}}, \"credsStore\": \"old\"}}' > .docker/config.json",
+        echo '{{\"auths\": {{\"{REGISTRY}\": {{\"auth\": \"'$(printf AWS:old | base64)'\"}}}}, \"credsStore\": \"old\"}}' > .docker/config.json",
         store.display()
     ))?;
     for client in ["skopeo inspect docker://", "crane manifest ", "oras manifest fetch "] {
         failing_sh(&format!("{client}{image}:{TAG}"))?;
     }
-    let said = sh(&format!("ecr-credential-provider docker configure {VENDOR} 2>&1"))?;
+    let said = sh(&format!("ecr-credential-provider docker configure {REGISTRY} 2>&1"))?;
     ensure!(said.contains("still has the password of a login"), "{said}");
     sh(&format!(
         "skopeo inspect docker://{image}:{TAG} >/dev/null
         crane manifest {image}:{TAG} >/dev/null
         oras manifest fetch {image}:{TAG} >/dev/null
         {CHART}
-        helm push sigrid-stack-1.2.3.tgz oci://{VENDOR}/{NAMESPACE}
+        helm push sigrid-stack-1.2.3.tgz oci://{REGISTRY}/{NAMESPACE}
         if command -v docker >/dev/null; then docker manifest inspect {image}:{TAG} >/dev/null; fi"
     ))?;
-    Ok(None)
+    Ok(())
 }
 
 /// In another file it does, and fails once its password has ended.
-fn other_login(_: &mut World) -> Result<Option<String>> {
+fn other_login(_: &mut Clients) -> Result<()> {
     let image = image();
     sh(&format!(
-        "ecr-credential-provider login-password {VENDOR} | helm registry login --username AWS --password-stdin {VENDOR}
-        ecr-credential-provider login-password {VENDOR} | skopeo login --username AWS --password-stdin {VENDOR}
+        "ecr-credential-provider login-password {REGISTRY} | helm registry login --username AWS --password-stdin {REGISTRY}
+        ecr-credential-provider login-password {REGISTRY} | skopeo login --username AWS --password-stdin {REGISTRY}
         sed -i 's/\"auth\": \".*\"/\"auth\": \"'$(printf AWS:old | base64)'\"/' \
             .config/helm/registry/config.json /run/containers/0/auth.json"
     ))?;
-    let said = sh(&format!("ecr-credential-provider docker configure {VENDOR} 2>&1"))?;
+    let said = sh(&format!("ecr-credential-provider docker configure {REGISTRY} 2>&1"))?;
     for place in ["/run/containers/0/auth.json", "/root/.config/helm/registry/config.json"] {
-        ensure!(said.contains(&format!("note: {place} has a login to {VENDOR}")), "{said}");
+        ensure!(said.contains(&format!("note: {place} has a login to {REGISTRY}")), "{said}");
     }
     failing_sh(&format!("skopeo inspect docker://{image}:{TAG}"))?;
-    failing_sh(&format!("{CHART}; helm push sigrid-stack-1.2.3.tgz oci://{VENDOR}/{NAMESPACE}"))?;
+    failing_sh(&format!("{CHART}; helm push sigrid-stack-1.2.3.tgz oci://{REGISTRY}/{NAMESPACE}"))?;
     // The words of the notes.
     sh(&format!(
-        "skopeo logout {VENDOR} && helm registry logout {VENDOR}
+        "skopeo logout {REGISTRY} && helm registry logout {REGISTRY}
         skopeo inspect docker://{image}:{TAG} >/dev/null
-        helm push sigrid-stack-1.2.3.tgz oci://{VENDOR}/{NAMESPACE}"
+        helm push sigrid-stack-1.2.3.tgz oci://{REGISTRY}/{NAMESPACE}"
     ))?;
-    Ok(None)
+    Ok(())
 }
 
-fn wrong_password(world: &mut World) -> Result<Option<String>> {
+fn wrong_password(world: &mut Clients) -> Result<()> {
     configure()?;
     world.spoil_password()?;
     let image = image();
@@ -203,11 +214,11 @@ fn wrong_password(world: &mut World) -> Result<Option<String>> {
     // The registry's password is AWS's again, but the cache still has the one from before.
     world.change_password()?;
     sh(&format!("ecr-credential-provider cache clear && skopeo inspect docker://{image}:{TAG}"))?;
-    Ok(None)
+    Ok(())
 }
 
 /// Clients that stop show stdout, those that go on show stderr. One way or the other, the line is there.
-fn denied(world: &mut World) -> Result<Option<String>> {
+fn denied(world: &mut Clients) -> Result<()> {
     configure()?;
     world.aws.behave(|aws| {
         let message =
@@ -220,20 +231,20 @@ fn denied(world: &mut World) -> Result<Option<String>> {
         format!("podman --storage-driver vfs pull {image}:{TAG}"),
         format!("crane manifest {image}:{TAG}"),
         format!("oras manifest fetch {image}:{TAG}"),
-        format!("helm pull oci://{VENDOR}/{NAMESPACE}/sigrid-stack --version 1.2.3"),
+        format!("helm pull oci://{REGISTRY}/{NAMESPACE}/sigrid-stack --version 1.2.3"),
     ];
-    if sh("docker --version").is_ok() {
+    if has_docker() {
         clients.push(format!("docker manifest inspect {image}:{TAG}"));
     }
     for client in clients {
         let said = failing_sh(&client)?;
         ensure!(said.contains("ECRP401 AWS denies access: "), "{client}: {said}");
     }
-    Ok(None)
+    Ok(())
 }
 
 /// A helper for everything, as `credsStore` makes it one, must not stand in the way of registries that are not ECR.
-fn others(world: &mut World) -> Result<Option<String>> {
+fn others(world: &mut Clients) -> Result<()> {
     let before = world.calls();
     sh("mkdir .docker && echo '{\"credsStore\": \"ecr-login\"}' > .docker/config.json")?;
     // It keeps no password, and does not say that it does.
@@ -252,40 +263,40 @@ fn others(world: &mut World) -> Result<Option<String>> {
         ensure!(!said.contains("ecrp"), "{client}: {said}");
     }
     ensure!(world.calls() == before, "AWS was asked");
-    Ok(None)
+    Ok(())
 }
 
-fn login_password(_: &mut World) -> Result<Option<String>> {
+fn login_password(_: &mut Clients) -> Result<()> {
     let image = image();
     sh(&format!(
-        "ecr-credential-provider login-password {VENDOR} | skopeo login --username AWS --password-stdin {VENDOR}
+        "ecr-credential-provider login-password {REGISTRY} | skopeo login --username AWS --password-stdin {REGISTRY}
         skopeo inspect docker://{image}:{TAG} >/dev/null
-        ecr-credential-provider login-password --region eu-central-1 | crane auth login {VENDOR} --username AWS --password-stdin
+        ecr-credential-provider login-password --region eu-central-1 | crane auth login {REGISTRY} --username AWS --password-stdin
         crane manifest {image}:{TAG} >/dev/null"
     ))?;
-    if sh("docker --version").is_ok() {
+    if has_docker() {
         sh(&format!(
             "rm .docker/config.json
-            ecr-credential-provider login-password {VENDOR} | docker login --username AWS --password-stdin {VENDOR} 2>/dev/null
+            ecr-credential-provider login-password {REGISTRY} | docker login --username AWS --password-stdin {REGISTRY} 2>/dev/null
             docker manifest inspect {image}:{TAG} >/dev/null"
         ))?;
     }
-    Ok(None)
+    Ok(())
 }
 
-fn credentials(_: &mut World) -> Result<Option<String>> {
+fn credentials(_: &mut Clients) -> Result<()> {
     let image = image();
     sh(&format!(
         "umask 077
         mkdir dir
-        ecr-credential-provider credentials --format auth-json {VENDOR} > auth.json
+        ecr-credential-provider credentials --format auth-json {REGISTRY} > auth.json
         podman --storage-driver vfs pull --quiet --authfile auth.json {image}:{TAG}
         skopeo inspect --authfile auth.json docker://{image}:{TAG} >/dev/null
-        ecr-credential-provider credentials --format docker-config {VENDOR} > dir/config.json
+        ecr-credential-provider credentials --format docker-config {REGISTRY} > dir/config.json
         DOCKER_CONFIG=dir crane manifest {image}:{TAG} >/dev/null
-        skopeo inspect --creds \"$(ecr-credential-provider credentials --format crictl {VENDOR})\" docker://{image}:{TAG} >/dev/null
-        eval \"$(ecr-credential-provider credentials --format env {VENDOR})\"
+        skopeo inspect --creds \"$(ecr-credential-provider credentials --format crictl {REGISTRY})\" docker://{image}:{TAG} >/dev/null
+        eval \"$(ecr-credential-provider credentials --format env {REGISTRY})\"
         oras manifest fetch --username \"$ECR_USERNAME\" --password \"$ECR_PASSWORD\" \"$ECR_REGISTRY/{NAMESPACE}/auth-api:{TAG}\" >/dev/null"
     ))?;
-    Ok(None)
+    Ok(())
 }

@@ -11,8 +11,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stand_in::aws::{ACCESS_KEY_ID, Fault, SECRET_ACCESS_KEY, StatusCode};
 use stand_in::process::read;
+use stand_in::vendor::REGISTRY;
 
-use crate::world::{VENDOR, World, text};
+use crate::world::{Clients, text};
 
 /// `HOST` in an input stands for the vendor's registry.
 const SAME: &[(&str, &str)] = &[
@@ -105,7 +106,7 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
 /// How the table in the page is found.
 const MARKER: &str = "<!-- tests/clients/src/compare.rs -->\n";
 
-pub(crate) fn comparison(world: &mut World) -> Result<Option<String>> {
+pub(crate) fn comparison(world: &mut Clients) -> Result<()> {
     for (verb, input) in SAME {
         let [theirs, ours] = both(world, verb, input)?;
         ensure!(theirs == ours, "`{verb}` of `{input}`: the reference said {theirs:?}, we say {ours:?}");
@@ -128,7 +129,7 @@ pub(crate) fn comparison(world: &mut World) -> Result<Option<String>> {
     let shown = page.split_once(MARKER).and_then(|(_, rest)| rest.split_once("\n\n")).map(|(table, _)| table);
     let shown = shown.context("the page has no table of differences")?;
     ensure!(shown.trim_end() == table.trim_end(), "the table of the page should be\n{table}");
-    Ok(None)
+    Ok(())
 }
 
 /// What a helper did.
@@ -154,7 +155,7 @@ impl Said {
 }
 
 /// The reference's words and ours.
-fn both(world: &World, verb: &str, input: &str) -> Result<[Said; 2]> {
+fn both(world: &Clients, verb: &str, input: &str) -> Result<[Said; 2]> {
     let ours = world.places.work.join("bin/docker-credential-ecr-login");
     Ok([say(&world.places.tools.join("reference"), verb, input)?, say(&ours, verb, input)?])
 }
@@ -183,12 +184,12 @@ fn say(program: &Path, verb: &str, input: &str) -> Result<Said> {
         .spawn()
         .with_context(|| format!("running {}", program.display()))?;
     // One that does not read has ended.
-    let _ = child.stdin.take().context("a pipe")?.write_all(input.replace("HOST", VENDOR).as_bytes());
+    let _ = child.stdin.take().context("a pipe")?.write_all(input.replace("HOST", REGISTRY).as_bytes());
     let output = child.wait_with_output()?;
     let stdout = text(&output.stdout);
     let secret = serde_json::from_str::<Value>(&stdout)
         .ok()
         .and_then(|json| Some(json["Secret"].as_str()?.to_owned()));
     let stdout = secret.map_or(stdout.clone(), |secret| stdout.replace(&secret, "PASSWORD"));
-    Ok(Said { code: output.status.code(), stdout: stdout.replace(VENDOR, "HOST") })
+    Ok(Said { code: output.status.code(), stdout: stdout.replace(REGISTRY, "HOST") })
 }

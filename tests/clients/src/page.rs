@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use stand_in::process::read;
+use stand_in::vendor::{NAMESPACE, REGISTRY, REPOSITORIES, TAG};
 
-use crate::world::{NAMESPACE, OWN, OWN_PASSWORD, OWN_USER, REPOSITORIES, TAG, VENDOR, World, sh};
+use crate::world::{Clients, OWN, OWN_PASSWORD, OWN_USER, sh};
 
 /// The first user's nine images and chart, into one's own registry.
-pub(crate) fn page(world: &mut World) -> Result<Option<String>> {
+pub(crate) fn page(world: &mut Clients) -> Result<()> {
     let page = read(&world.places.repository.join("packaging/doc/docker.md"));
     let (_, flow) = page.split_once("\n## Your own registry\n").context("the page has the flow")?;
     let scripts: Vec<_> =
@@ -14,8 +15,8 @@ pub(crate) fn page(world: &mut World) -> Result<Option<String>> {
     let [copy, sync] = scripts.as_slice() else { anyhow::bail!("the flow has {} scripts", scripts.len()) };
     sh(&format!(
         "helm create sigrid-stack >/dev/null && helm package --version 1.2.3 sigrid-stack >/dev/null
-        ecr-credential-provider docker configure {VENDOR}
-        helm push sigrid-stack-1.2.3.tgz oci://{VENDOR}/{NAMESPACE}
+        ecr-credential-provider docker configure {REGISTRY}
+        helm push sigrid-stack-1.2.3.tgz oci://{REGISTRY}/{NAMESPACE}
         rm -r sigrid-stack* .docker"
     ))?;
     let login = format!("echo {OWN_PASSWORD} | skopeo login --username {OWN_USER} --password-stdin {OWN}");
@@ -27,13 +28,13 @@ pub(crate) fn page(world: &mut World) -> Result<Option<String>> {
 }
 
 /// The images are there, and are the vendor's.
-fn check_copy(project: &str, others: &[&str]) -> Result<Option<String>> {
+fn check_copy(project: &str, others: &[&str]) -> Result<()> {
     let images = REPOSITORIES.iter().map(|repository| format!("{repository}:{TAG}"));
     for name in images.chain(others.iter().map(ToString::to_string)) {
         let digest = |image: String| sh(&format!("skopeo inspect --raw docker://{image} | sha256sum"));
         let (theirs, ours) =
-            (digest(format!("{VENDOR}/{NAMESPACE}/{name}"))?, digest(format!("{OWN}/{project}/{name}"))?);
+            (digest(format!("{REGISTRY}/{NAMESPACE}/{name}"))?, digest(format!("{OWN}/{project}/{name}"))?);
         ensure!(theirs == ours, "{name} is another in {project}");
     }
-    Ok(None)
+    Ok(())
 }

@@ -5,28 +5,12 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
 use stand_in::aws::{ACCESS_KEY_ID, Aws, SECRET_ACCESS_KEY};
+use stand_in::cases::World;
 use stand_in::distribution::Distribution;
-use stand_in::images::Image;
 use stand_in::process::{Process, read, run, write};
 use stand_in::tls::TestCa;
+use stand_in::vendor::{NAMESPACE, REGISTRY, REPOSITORIES, push_images};
 
-/// The vendor's registry.
-pub(crate) const VENDOR: &str = "571600876202.dkr.ecr.eu-central-1.amazonaws.com";
-/// Where its images are.
-pub(crate) const NAMESPACE: &str = "softwareimprovementgroup";
-pub(crate) const TAG: &str = "1.0.20250603";
-/// The images of the first user.
-pub(crate) const REPOSITORIES: [&str; 9] = [
-    "ai-explanation-service",
-    "auth-api-db-migration",
-    "auth-api",
-    "quality-model-service",
-    "sigrid-api-db-migration",
-    "sigrid-api",
-    "sigrid-frontend",
-    "sigrid-multi-analyzer",
-    "sigrid-multi-importer",
-];
 /// One's own registry, with a user and a password that do not change.
 pub(crate) const OWN: &str = "registry.corp.example";
 pub(crate) const OWN_USER: &str = "mirror";
@@ -43,8 +27,21 @@ pub(crate) struct Places {
     pub(crate) repository: PathBuf,
 }
 
+impl Places {
+    #[expect(clippy::disallowed_methods, reason = "tests/clients/run says by environment where things are")]
+    fn of_environment() -> Result<Self> {
+        let path =
+            |name: &str| std::env::var(name).map(PathBuf::from).with_context(|| format!("{name} is not set"));
+        Ok(Self {
+            work: path("CLIENTS_TEST_WORK")?,
+            tools: path("CLIENTS_TEST_TOOLS")?,
+            repository: path("CLIENTS_TEST_REPOSITORY")?,
+        })
+    }
+}
+
 /// All of it.
-pub(crate) struct World {
+pub(crate) struct Clients {
     pub(crate) aws: Aws,
     pub(crate) places: Places,
     vendor: Distribution,
@@ -53,44 +50,7 @@ pub(crate) struct World {
     _servers: [Process; 2],
 }
 
-impl World {
-    /// Starts everything, and fills the vendor's registry.
-    pub(crate) fn new(places: Places) -> Result<Self> {
-        let ca = TestCa::new();
-        let store = Path::new("/etc/ssl/certs/ca-certificates.crt");
-        write(store, read(store) + &ca.pem())?;
-        let aws = Aws::start_tls_at("127.0.0.2:443".parse()?, &ca);
-        let logs = places.tools.join("logs");
-        let vendor = Distribution::new(places.work.join("vendor"), logs.clone());
-        let own = Distribution::new(places.work.join("own"), logs);
-        push_images(&vendor, &places)?;
-        own.set_password(OWN_USER, OWN_PASSWORD)?;
-        vendor.set_password("AWS", "none yet")?;
-        let servers = [
-            vendor.start("vendor", "127.0.0.1:443".parse()?, VENDOR, &ca)?,
-            own.start("own", "127.0.0.3:443".parse()?, OWN, &ca)?,
-        ];
-        install(&places)?;
-        Ok(Self { aws, places, vendor, own, password: 0, _servers: servers })
-    }
-
-    /// What every case starts with: a home without anything, an empty cache, and a password that is new.
-    pub(crate) fn clean_up(&mut self) -> Result<()> {
-        self.aws.behave(|aws| aws.fault = None);
-        for folder in [HOME, "/run", "/var/lib/containers", "/var/tmp"] {
-            for entry in std::fs::read_dir(folder)? {
-                let path = entry?.path();
-                if path.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
-            }
-        }
-        write(
-            Path::new(SETTINGS),
-            format!("defaults: {{credentialsFile: {KEY_FILE}}}\nregistries: [{{match: [{VENDOR}]}}]\n"),
-        )?;
-        self.own.set_password(OWN_USER, OWN_PASSWORD)?;
-        self.change_password()
-    }
-
+impl Clients {
     /// From now on the registry wants another password, and AWS issues that one.
     pub(crate) fn change_password(&mut self) -> Result<()> {
         self.password += 1;
@@ -111,9 +71,56 @@ impl World {
     }
 }
 
+impl World for Clients {
+    /// Starts everything, and fills the vendor's registry.
+    fn start() -> Result<Self> {
+        let places = Places::of_environment()?;
+        let ca = TestCa::new();
+        let store = Path::new("/etc/ssl/certs/ca-certificates.crt");
+        write(store, read(store) + &ca.pem())?;
+        let aws = Aws::start_tls_at("127.0.0.2:443".parse()?, &ca);
+        let logs = places.tools.join("logs");
+        let vendor = Distribution::new(places.work.join("vendor"), logs.clone());
+        let own = Distribution::new(places.work.join("own"), logs);
+        push_images(&vendor, &program_of_images(&places)?)?;
+        own.set_password(OWN_USER, OWN_PASSWORD)?;
+        vendor.set_password("AWS", "none yet")?;
+        let servers = [
+            vendor.start("vendor", "127.0.0.1:443".parse()?, REGISTRY, &ca)?,
+            own.start("own", "127.0.0.3:443".parse()?, OWN, &ca)?,
+        ];
+        install(&places)?;
+        let mut clients = Self { aws, places, vendor, own, password: 0, _servers: servers };
+        clients.clean_up()?;
+        Ok(clients)
+    }
+
+    /// What every case starts with: a home without anything, an empty cache, and a password that is new.
+    fn clean_up(&mut self) -> Result<()> {
+        self.aws.behave(|aws| aws.fault = None);
+        for folder in [HOME, "/run", "/var/lib/containers", "/var/tmp"] {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
+            }
+        }
+        write(
+            Path::new(SETTINGS),
+            format!("defaults: {{credentialsFile: {KEY_FILE}}}\nregistries: [{{match: [{REGISTRY}]}}]\n"),
+        )?;
+        self.own.set_password(OWN_USER, OWN_PASSWORD)?;
+        self.change_password()
+    }
+
+    /// The logs say no more than the clients do.
+    fn last_words(&self) -> String {
+        String::new()
+    }
+}
+
 /// `<host>/<namespace>/<repository>`, of the first image.
 pub(crate) fn image() -> String {
-    format!("{VENDOR}/{NAMESPACE}/{}", REPOSITORIES[0])
+    format!("{REGISTRY}/{NAMESPACE}/{}", REPOSITORIES[0])
 }
 
 /// A script in the user's home, with the environment of a login. Fails if it does.
@@ -161,18 +168,6 @@ fn install(places: &Places) -> Result<()> {
     );
     write(Path::new(KEY_FILE), key)?;
     run(Command::new("chmod").args(["0600", KEY_FILE])).map(drop)
-}
-
-/// Through a registry without a password that is gone afterwards.
-fn push_images(vendor: &Distribution, places: &Places) -> Result<()> {
-    let address = "127.0.0.1:5000".parse()?;
-    let mut registry = vendor.start_open("vendor-push", address)?;
-    let program = program_of_images(places)?;
-    for repository in REPOSITORIES {
-        let name = format!("{NAMESPACE}/{repository}");
-        Image::new(&program, &name)?.push(address, &name, TAG)?;
-    }
-    registry.check()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test reads what was built for it")]

@@ -12,13 +12,13 @@ use stand_in::aws::{Fault, StatusCode};
 use stand_in::configurations::{self, FOLDER};
 
 use crate::judge;
-use crate::node::{CACHE, Node, REGISTRY, REPOSITORIES, image};
+use crate::node::{CACHE, Node, image};
+use stand_in::cases::Case;
 use stand_in::process::run;
-
-type Case = fn(&mut Node) -> Result<()>;
+use stand_in::vendor::{REGISTRY, REPOSITORIES};
 
 /// All cases by name, in the order in which they run.
-pub(crate) const CASES: &[(&str, Case)] = &[
+pub(crate) const CASES: &[(&str, Case<Node>)] = &[
     ("nine_images_are_pulled_without_a_pull_secret", nine_images),
     ("a_kubelet_that_restarts_while_aws_is_down_keeps_pulling", restart_in_outage),
     ("a_token_that_is_due_is_served_while_aws_is_down", due_in_outage),

@@ -14,29 +14,16 @@ use hyper::body::Bytes;
 use jiff::SignedDuration;
 use serde_json::Value;
 use stand_in::aws::{ACCESS_KEY_ID, Aws, SECRET_ACCESS_KEY};
-use stand_in::http;
-use stand_in::tls::TestCa;
-
-use crate::judge::Judge;
+use stand_in::cases::World;
 use stand_in::distribution::Distribution;
+use stand_in::http;
 use stand_in::images::Image;
 use stand_in::process::{Process, SOON, eventually, read, run, write};
+use stand_in::tls::TestCa;
+use stand_in::vendor::{NAMESPACE, REGISTRY, TAG, push_images};
 
-pub(crate) const REGISTRY: &str = "571600876202.dkr.ecr.eu-central-1.amazonaws.com";
-/// The images of the first user.
-pub(crate) const REPOSITORIES: [&str; 9] = [
-    "ai-explanation-service",
-    "auth-api-db-migration",
-    "auth-api",
-    "quality-model-service",
-    "sigrid-api-db-migration",
-    "sigrid-api",
-    "sigrid-frontend",
-    "sigrid-multi-analyzer",
-    "sigrid-multi-importer",
-];
-const NAMESPACE: &str = "softwareimprovementgroup";
-const TAG: &str = "1.0.20250603";
+use crate::judge::Judge;
+
 const SANDBOX: &str = "node.test/pause:1";
 
 const BIN_DIR: &str = "/usr/libexec/ecr-credential-provider";
@@ -57,6 +44,18 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    #[expect(clippy::disallowed_methods, reason = "tests/node/run says by environment where things are")]
+    fn of_environment() -> Result<Self> {
+        let variable = |name: &str| std::env::var(name).with_context(|| format!("{name} is not set"));
+        let path = |name: &str| variable(name).map(PathBuf::from);
+        Ok(Self {
+            work: path("NODE_TEST_WORK")?,
+            tools: path("NODE_TEST_TOOLS")?,
+            repository: path("NODE_TEST_REPOSITORY")?,
+            cgroup: variable("NODE_TEST_CGROUP")?,
+        })
+    }
+
     #[expect(clippy::disallowed_methods, reason = "the test reads what was built for it")]
     fn image_program(&self) -> Result<Vec<u8>> {
         std::fs::read(self.tools.join("image-program")).context("reading the program of the images")
@@ -75,25 +74,6 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    /// Starts everything but the kubelet.
-    pub(crate) fn new(places: Places) -> Result<Self> {
-        let ca = TestCa::new();
-        trust(&ca)?;
-        let aws = Aws::start_tls_at("127.0.0.2:443".parse()?, &ca);
-        let storage = Distribution::new(places.work.join("registry"), places.tools.join("logs"));
-        push_images(&storage, &places)?;
-        storage.set_password("AWS", "none yet")?;
-        let registry = storage.start("registry", "127.0.0.1:443".parse()?, REGISTRY, &ca)?;
-        let containerd = start_containerd(&ca, &places)?;
-        install(&places)?;
-        std::fs::create_dir_all(MANIFESTS)?;
-        DirBuilder::new().mode(0o700).create(CACHE)?;
-        let servers = [registry, containerd];
-        let mut node = Self { aws, places, kubelet: None, password: 0, pods: 0, storage, _servers: servers };
-        node.change_password()?;
-        Ok(node)
-    }
-
     /// The provider configuration that we ship.
     pub(crate) fn shipped_config(&self) -> String {
         read(&self.places.repository.join("node-config/credential-provider-config.yaml"))
@@ -254,19 +234,6 @@ impl Node {
         Ok(command.arg("doctor").args(arguments).env("HOME", "/root").output()?)
     }
 
-    /// Leaves nothing of a case for the next one.
-    pub(crate) fn clean_up(&mut self) -> Result<()> {
-        self.aws.behave(|aws| {
-            aws.fault = None;
-            aws.password_life = SignedDuration::from_hours(12);
-        });
-        if self.kubelet.is_some() {
-            self.remove_pods()?;
-        }
-        run(Command::new(format!("{BIN_DIR}/ecr-credential-provider")).args(["cache", "clear"]))?;
-        self.stop_kubelet()
-    }
-
     /// The kubelet's reader of configurations, without the kubelet.
     pub(crate) fn judge(&self) -> Result<Judge> {
         Judge::start(&self.places.tools.join("register"))
@@ -275,13 +242,6 @@ impl Node {
     /// A folder for files that are gone after the test.
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
         self.places.work.join(name)
-    }
-
-    /// The end of the kubelet's journal, for the report of a failure.
-    pub(crate) fn last_of_journal(&self) -> String {
-        let journal = self.journal();
-        let lines: Vec<_> = journal.lines().collect();
-        lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
     /// The sum of a counter of the kubelet; 0 if there is none of that name.
@@ -296,6 +256,47 @@ impl Node {
 
     fn logs(&self) -> PathBuf {
         self.places.tools.join("logs")
+    }
+}
+
+impl World for Node {
+    /// Starts everything but the kubelet.
+    fn start() -> Result<Self> {
+        let places = Places::of_environment()?;
+        let ca = TestCa::new();
+        trust(&ca)?;
+        let aws = Aws::start_tls_at("127.0.0.2:443".parse()?, &ca);
+        let storage = Distribution::new(places.work.join("registry"), places.tools.join("logs"));
+        push_images(&storage, &places.image_program()?)?;
+        storage.set_password("AWS", "none yet")?;
+        let registry = storage.start("registry", "127.0.0.1:443".parse()?, REGISTRY, &ca)?;
+        let containerd = start_containerd(&ca, &places)?;
+        install(&places)?;
+        std::fs::create_dir_all(MANIFESTS)?;
+        DirBuilder::new().mode(0o700).create(CACHE)?;
+        let servers = [registry, containerd];
+        let mut node = Self { aws, places, kubelet: None, password: 0, pods: 0, storage, _servers: servers };
+        node.change_password()?;
+        Ok(node)
+    }
+
+    fn clean_up(&mut self) -> Result<()> {
+        self.aws.behave(|aws| {
+            aws.fault = None;
+            aws.password_life = SignedDuration::from_hours(12);
+        });
+        if self.kubelet.is_some() {
+            self.remove_pods()?;
+        }
+        run(Command::new(format!("{BIN_DIR}/ecr-credential-provider")).args(["cache", "clear"]))?;
+        self.stop_kubelet()
+    }
+
+    /// The end of the kubelet's journal.
+    fn last_words(&self) -> String {
+        let journal = self.journal();
+        let lines: Vec<_> = journal.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
     }
 }
 
@@ -329,18 +330,6 @@ fn install(places: &Places) -> Result<()> {
     );
     write(Path::new(KEY_FILE), key)?;
     run(Command::new("chmod").args(["0600", KEY_FILE])).map(drop)
-}
-
-/// Fills the registry's storage, through a registry without a password that is gone afterwards.
-fn push_images(storage: &Distribution, places: &Places) -> Result<()> {
-    let address = "127.0.0.1:5000".parse()?;
-    let mut registry = storage.start_open("registry-push", address)?;
-    let program = places.image_program()?;
-    for repository in REPOSITORIES {
-        let name = format!("{NAMESPACE}/{repository}");
-        Image::new(&program, &name)?.push(address, &name, TAG)?;
-    }
-    registry.check()
 }
 
 fn start_containerd(ca: &TestCa, places: &Places) -> Result<Process> {

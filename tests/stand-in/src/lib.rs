@@ -8,6 +8,7 @@
 #![expect(clippy::expect_used, reason = "a stand-in that cannot start ends the test")]
 
 pub mod aws;
+pub mod cases;
 pub mod cluster;
 pub mod configurations;
 pub mod distribution;
@@ -21,5 +22,6 @@ pub mod registry;
 mod server;
 mod sigv4;
 pub mod tls;
+pub mod vendor;
 
 pub use server::Reply;
