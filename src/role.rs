@@ -84,13 +84,16 @@ impl Role {
 
 impl Call {
     fn of(arguments: &[OsString]) -> Self {
+        let unknown = || Self::Unknown(arguments.join(OsStr::new(" ")).to_string_lossy().into_owned());
         match arguments {
             [] => Self::Nothing,
-            [only] if only == GET_CREDENTIALS => Self::Nothing,
-            [only] if only == "--help" || only == "-h" => Self::Help,
-            [only] if only == "--version" || only == "-v" => Self::Verb(Verb::Version),
-            [only] if Verb::of(only).is_some() => Verb::of(only).map_or(Self::Nothing, Self::Verb),
-            all => Self::Unknown(all.join(OsStr::new(" ")).to_string_lossy().into_owned()),
+            [only] => match only.to_str() {
+                Some(GET_CREDENTIALS) => Self::Nothing,
+                Some("--help" | "-h") => Self::Help,
+                Some("--version" | "-v") => Self::Verb(Verb::Version),
+                _ => Verb::of(only).map_or_else(unknown, Self::Verb),
+            },
+            _ => unknown(),
         }
     }
 }

@@ -16,11 +16,12 @@ use crate::tokens::{self, Supply};
 #[command(after_help = PASSWORD_EXAMPLES)]
 pub(crate) struct LoginPasswordCommand {
     /// Host name of a registry, with or without https://, port and path
-    #[arg(required_unless_present = "region", conflicts_with = "region")]
+    #[arg(conflicts_with = "region")]
     registry: Option<String>,
-    /// An AWS region: the password is good for the registries of all accounts in
-    /// it that let this identity in. The identity is that of `defaults` in the
-    /// settings file, or of the environment
+    /// An AWS region, if no registry is named: the password is good for the registries
+    /// of all accounts in it that let this identity in. The identity is that of `defaults`
+    /// in the settings file, or of the environment. Without it, AWS_REGION and
+    /// AWS_DEFAULT_REGION name the region
     #[arg(long, verbatim_doc_comment)]
     region: Option<String>,
 }
@@ -55,17 +56,9 @@ Every password ends after 12 hours at most. Files should be readable by nobody e
 /// Writes the password.
 pub(crate) fn password(host: &Host, record: &Record, command: &LoginPasswordCommand) -> Result<(), Error> {
     within_deadline(host, record, |configuration, context| {
-        let login = match (&command.registry, &command.region) {
-            (Some(server), _) => login_of_server(server, configuration, context)?,
-            (None, region) => {
-                let region = region.as_deref().unwrap_or_default();
-                let registry =
-                    Registry::of_region(region, &configuration.partitions()).map_err(|reason| {
-                        Error::new(Code::NotEcr, reason)
-                            .with_remedy("name a region, as in `--region eu-central-1`")
-                    })?;
-                login(registry.to_string(), &registry, context)?
-            }
+        let login = match &command.registry {
+            Some(server) => login_of_server(server, configuration, context)?,
+            None => login_of_region(command.region.as_deref(), configuration, context)?,
         };
         host::write_stdout(login::password_line(&login).as_bytes())
     })
@@ -97,6 +90,24 @@ fn login_of_server(
         Error::new(Code::NotEcr, cause).with_remedy(Code::NoCredentials.remedy())
     })?;
     login(image.auth_key(), &registry, &context.with_settings(settings)?)
+}
+
+/// As the AWS CLI does, which knows no registries.
+fn login_of_region(
+    region: Option<&str>,
+    configuration: &Configuration,
+    context: &Context<'_>,
+) -> Result<Login, Error> {
+    let variable = |name| context.host.variable(name).map(|value| value.to_string_lossy().into_owned());
+    let region = region.map(str::to_owned).or_else(|| variable("AWS_REGION"));
+    let Some(region) = region.or_else(|| variable("AWS_DEFAULT_REGION")) else {
+        let cause = "neither a registry nor a region is named, by `--region` or `AWS_REGION`";
+        return Err(Error::new(Code::Usage, cause));
+    };
+    let registry = Registry::of_region(&region, &configuration.partitions()).map_err(|reason| {
+        Error::new(Code::NotEcr, reason).with_remedy("name a region, as in `--region eu-central-1`")
+    })?;
+    login(registry.to_string(), &registry, context)
 }
 
 fn login(server: String, registry: &Registry, context: &Context<'_>) -> Result<Login, Error> {

@@ -36,19 +36,12 @@ const VERSION: &str =
 /// Does what a client wants. On failure nothing has been written to stdout.
 pub(crate) fn answer(host: &Host, record: &Record, call: &Call) -> Result<(), Error> {
     match call {
+        Call::Verb(Verb::Get) => write_answer(host, record, get),
+        Call::Verb(Verb::Store) => write_answer(host, record, store),
+        Call::Verb(Verb::Erase) => write_answer(host, record, erase),
+        Call::Verb(Verb::List) => write_answer(host, record, |_, context| list(context)),
         Call::Verb(Verb::Version) => host::write_stdout(VERSION.as_bytes()),
         Call::Help => host::write_stdout(USAGE.as_bytes()),
-        Call::Verb(verb) => within_deadline(host, record, |configuration, context| {
-            let text = match verb {
-                Verb::Get => get(configuration, context)?,
-                Verb::Store => store(configuration, context)?,
-                Verb::Erase => erase(configuration, context)?,
-                Verb::List => list(context)?,
-                Verb::Version => VERSION.to_owned(),
-            };
-            context.watchdog.enter("writing the answer to stdout");
-            host::write_stdout(text.as_bytes())
-        }),
         Call::Nothing => {
             if !host::stdin_is_terminal() {
                 within_deadline(host, record, |_, context| protocol::refuse_kubelet(&read_input(context)?))?;
@@ -60,6 +53,18 @@ pub(crate) fn answer(host: &Host, record: &Record, call: &Call) -> Result<(), Er
             Err(Error::new(Code::ProviderForDocker, "there is a verb of credential helpers in the arguments"))
         }
     }
+}
+
+fn write_answer(
+    host: &Host,
+    record: &Record,
+    answer: impl FnOnce(&Configuration, &Context<'_>) -> Result<String, Error>,
+) -> Result<(), Error> {
+    within_deadline(host, record, |configuration, context| {
+        let text = answer(configuration, context)?;
+        context.watchdog.enter("writing the answer to stdout");
+        host::write_stdout(text.as_bytes())
+    })
 }
 
 fn read_input(context: &Context<'_>) -> Result<Vec<u8>, Error> {

@@ -61,9 +61,14 @@ impl ServerUrl {
             return Err(refused(&"the server URL has a user in it"));
         }
         let only_host = ImageReference::of_registry(server).map_err(|reason| refused(&reason))?;
-        // Most clients name no path, or that of the registry's API.
-        let image = format!("{server}{}", path.trim_end_matches('/')).parse();
-        let image = image.ok().filter(|_| !path.starts_with("/v")).filter(|_| path.len() > 1);
+        let path = path.trim_end_matches('/');
+        let image: Option<ImageReference> = match path {
+            // No path, or that of the registry's API.
+            "" | "/v1" | "/v2" => None,
+            path => format!("{server}{path}").parse().ok(),
+        };
+        // A name without a dot is short for one on Docker Hub, as an image, but not as a server.
+        let image = image.filter(|image| image.auth_key() == only_host.auth_key());
         Ok(Self { text: text.to_owned(), image: image.unwrap_or(only_host) })
     }
 }
@@ -152,7 +157,9 @@ mod tests {
             (format!(" https://{HOST}/v2/\n"), HOST.to_owned()),
             (format!("https://{HOST}:443/v1/"), format!("{HOST}:443")),
             (format!("{HOST}/team/app"), format!("{HOST}/team/app")),
+            (format!("{HOST}/vendor/app"), format!("{HOST}/vendor/app")),
             (format!("{HOST}/Team"), HOST.to_owned()),
+            ("registry/app".to_owned(), "registry".to_owned()),
             (format!("{HOST}?a=b"), HOST.to_owned()),
             (format!("https://\n{HOST}\n"), HOST.to_owned()),
             ("registry.corp:5000".to_owned(), "registry.corp:5000".to_owned()),

@@ -165,6 +165,7 @@ fn a_name_of_ones_own_gets_the_password_that_its_rule_names() {
         ("https://registry.corp.example:5000/v2/", "eu-central-1"),
         ("mirror.corp.example", "eu-west-1"),
         ("mirror.corp.example/other/app", "eu-west-2"),
+        ("mirror.corp.example/vendor/app", "eu-west-1"),
     ];
     for (server, region) in rows {
         assert!(helper.aws.accepts_password(&helper.get(server)), "{server}");

@@ -34,6 +34,21 @@ fn login_password_prints_what_the_aws_cli_does() {
     }
 }
 
+/// Scripts for the AWS CLI have it there.
+#[test]
+fn the_environment_may_name_the_region() {
+    let aws = Aws::start();
+    let plugin = Plugin::with_key(&aws).args(&["login-password"]).env("AWS_DEFAULT_REGION", "eu-west-2");
+    for (plugin, region) in
+        [(plugin.clone(), "eu-west-2"), (plugin.env("AWS_REGION", "eu-west-1"), "eu-west-1")]
+    {
+        let outcome = plugin.send("");
+        assert!(aws.accepts_password(outcome.stdout.trim_end()), "{outcome:#?}");
+        let call = aws.seen().pop().expect("AWS was asked");
+        assert_eq!(call.region, region);
+    }
+}
+
 #[test]
 fn a_password_that_is_not_to_be_had_is_an_error() {
     let aws = Aws::start();
@@ -48,7 +63,11 @@ fn a_password_that_is_not_to_be_had_is_an_error() {
             1,
             "ECRP100 not an ECR registry: `frankfurt` is not an AWS region; name a region, as in `--region eu-central-1`",
         ),
-        (&["login-password"], 2, "ECRP001 wrong arguments: [..]"),
+        (
+            &["login-password"],
+            2,
+            "ECRP001 wrong arguments: neither a registry nor a region is named, by `--region` or `AWS_REGION`; [..]",
+        ),
         (&["login-password", HOST, "--region", "eu-west-1"], 2, "ECRP001 wrong arguments: [..]"),
         (&["credentials", HOST], 2, "ECRP001 wrong arguments: [..]"),
         (&["credentials", "--format", "env"], 2, "ECRP001 wrong arguments: [..]"),

@@ -27,6 +27,7 @@ pub(crate) const CASES: &[(&str, Case<Node>)] = &[
     ("a_changed_password_is_fetched_without_a_change_on_the_node", changed_password),
     ("a_denial_of_aws_is_one_line_in_the_journal", denied),
     ("a_wrong_key_is_one_line_in_the_journal", wrong_key),
+    ("the_helper_of_docker_says_that_it_is_no_plugin", wrong_role),
     ("an_expired_token_of_moto_is_refused", moto),
     ("the_protocol_v1beta1_works", v1beta1),
     ("the_protocol_v1alpha1_works", v1alpha1),
@@ -207,6 +208,23 @@ fn denied(node: &mut Node) -> Result<()> {
 
     node.aws.behave(|aws| aws.fault = None);
     node.wait_until_running(&[pod])
+}
+
+/// Users do install the wrong one, under the name by which docker calls it.
+fn wrong_role(node: &mut Node) -> Result<()> {
+    let folder = "/usr/libexec/ecr-credential-provider";
+    let helper = "docker-credential-ecr-login";
+    run(Command::new("ln").args(["-sf", "ecr-credential-provider", &format!("{folder}/{helper}")]))?;
+    let config = node.shipped_config().replace("name: ecr-credential-provider", &format!("name: {helper}"));
+    node.start_kubelet(&config)?;
+    let pod = node.add_pod("sigrid-api", "Always")?;
+    let line =
+        node.journal_line("ECRP108 this is the docker credential helper, and the kubelet calls it: ")?;
+    ensure!(
+        line.contains("name the provider `ecr-credential-provider` in the CredentialProviderConfig"),
+        "{line}"
+    );
+    node.wait_until_waiting(&pod, "ErrImagePull").map(drop)
 }
 
 fn wrong_key(node: &mut Node) -> Result<()> {
