@@ -1,13 +1,15 @@
 //! The names of resources of AWS.
 
 use std::fmt;
+use std::ops::Range;
 
 /// An Amazon Resource Name, `arn:PARTITION:SERVICE:REGION:ACCOUNT:KIND/NAME`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Arn {
     text: String,
-    /// Where the region is in it.
-    region: std::ops::Range<usize>,
+    /// Where the region is in it, and where the partition ends.
+    region: Range<usize>,
+    partition_end: usize,
 }
 
 impl Arn {
@@ -31,8 +33,19 @@ impl Arn {
             && is_account
             && name.is_some_and(|name| !name.is_empty())
             && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let start = prefix.len() + partition.len() + found.len() + 3;
-        is_one.then(|| Self { text: text.to_owned(), region: start..start + region.len() })
+        let partition_end = prefix.len() + 1 + partition.len();
+        let start = partition_end + 1 + found.len() + 1;
+        is_one.then(|| Self { text: text.to_owned(), region: start..start + region.len(), partition_end })
+    }
+
+    /// The region; empty for what is of all regions.
+    pub fn region(&self) -> &str {
+        &self.text[self.region.clone()]
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> &str {
+        &self.text["arn:".len()..self.partition_end]
     }
 
     /// All of it.
@@ -56,6 +69,14 @@ impl fmt::Display for Arn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn region_and_partition_are_those_of_the_text() {
+        let text = "arn:aws-us-gov:rolesanywhere:us-gov-west-1:571600876202:profile/6b3f";
+        let arn = Arn::of(text, "rolesanywhere", "profile").expect("a profile");
+        assert_eq!((arn.partition(), arn.region(), arn.as_str()), ("aws-us-gov", "us-gov-west-1", text));
+        assert_eq!(Arn::of(text, "rolesanywhere", "trust-anchor"), None);
+    }
 
     #[test]
     fn a_role_is_told_from_everything_else() {

@@ -27,7 +27,8 @@ impl AwsFiles {
         setting: Option<&IdentitySetting>,
         variable: impl Fn(&str) -> Option<&'a OsStr>,
     ) -> Self {
-        let IdentitySetting { profile, credentials_file, config_file } = setting.cloned().unwrap_or_default();
+        let IdentitySetting { profile, credentials_file, config_file, .. } =
+            setting.cloned().unwrap_or_default();
         let of_variable = variable("AWS_PROFILE").map(|name| name.to_string_lossy().into_owned());
         let of_variable = of_variable.filter(|_| setting.is_none());
         let names_profile = match (&profile, &of_variable) {

@@ -7,12 +7,13 @@ use std::time::Duration;
 use crate::aws_files::AwsFiles;
 use crate::error::{Code, Error};
 use crate::host::{self, Deadline, Host};
+use crate::key_pair::{KeyPair, KeyPairFiles};
 use crate::log::Log;
 use crate::ownership::{self, Readers};
 use crate::protocol::ServiceAccount;
 use crate::records::{Record, Targets};
 use crate::service_account::{PodRole, ROLE_VARIABLE};
-use crate::settings::{self, Configuration, IdentitySetting, Settings};
+use crate::settings::{self, Configuration, IdentitySetting, RolesAnywhereSetting, Settings};
 use crate::watchdog::Watchdog;
 
 /// The host, its settings, the AWS configuration files, the one deadline and who guards it, where to trace,
@@ -25,6 +26,7 @@ pub(crate) struct Context<'a> {
     /// The role that asks AWS for a pod, if it is not the node that does.
     pub(crate) pod_role: Option<PodRole>,
     pub(crate) aws_files: AwsFiles,
+    key_pair: KeyPairFiles,
     pub(crate) deadline: Deadline,
     pub(crate) watchdog: Watchdog,
     pub(crate) log: Log,
@@ -42,7 +44,17 @@ impl<'a> Context<'a> {
         let log = Log::new(settings.log, host.stopwatch(), record.clone());
         let watchdog = Watchdog::arm(deadline, record.clone(), host.role().voice());
         let aws_files = AwsFiles::new(settings.identity.as_ref(), |name| host.variable(name));
-        Self { host, settings, pod_role: None, aws_files, deadline, watchdog, log, record: record.clone() }
+        Self {
+            host,
+            settings,
+            pod_role: None,
+            aws_files,
+            key_pair: KeyPairFiles::default(),
+            deadline,
+            watchdog,
+            log,
+            record: record.clone(),
+        }
     }
 
     /// The same run with other settings and their deadline, once it is known which image it is for.
@@ -68,6 +80,12 @@ impl<'a> Context<'a> {
             self.log.debug(|| "no role is named for the service account: the node asks AWS".into());
         }
         Ok(Self { pod_role, ..self })
+    }
+
+    /// The role that IAM Roles Anywhere gives, if it is to ask AWS, and the certificate for it.
+    pub(crate) fn roles_anywhere(&self) -> Option<(&RolesAnywhereSetting, Result<&KeyPair, Error>)> {
+        let setting = self.settings.identity.as_ref()?.roles_anywhere.as_ref()?;
+        Some((setting, self.key_pair.read(setting, self.deadline, &self.watchdog)))
     }
 
     /// The same run with other settings, but the same deadline. The files that they name are checked.
@@ -96,6 +114,7 @@ impl<'a> Context<'a> {
             settings,
             pod_role: self.pod_role.clone(),
             aws_files,
+            key_pair: KeyPairFiles::default(),
             deadline: self.deadline,
             watchdog: self.watchdog.clone(),
             log: self.log.clone(),

@@ -141,6 +141,8 @@ codes! {
         => "add its service account to `serviceAccount.allow`, or pull with another";
     306 TokenRefused Identity "AWS does not accept the token"
         => "check issuer and audience of the token, and the IAM OIDC provider in the account of the role";
+    307 Certificate Identity "the certificate for IAM Roles Anywhere cannot be used"
+        => "correct the file that is named in `rolesAnywhere`; without `certificate`, it is the kubelet's own, which is there once the node has joined";
 
     401 AccessDenied Denied "AWS denies access"
         => "allow the action that is named for this identity (private registries need `ecr:GetAuthorizationToken` on `*`)";

@@ -16,8 +16,8 @@
 //! | edge | `host`, `voice`, `watchdog`, `ownership`, [`role`], `kubelet`, `docker`, `command` | the process |
 //! | edge, reading only | [`node`] | the files of the kubelet, and what it prints as its version, by way of `host` |
 //! | edge, writing | [`install`] | the files of a node, its service manager |
-//! | orchestration | `context`, `aws_files`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
-//! | core | [`protocol`], [`service_account`], [`arn`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`generate`], [`secret`], [`error`], `latest`, `migrate`, `words` | their arguments; names of files from `node::layout` |
+//! | orchestration | `context`, `aws_files`, `key_pair`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
+//! | core | [`protocol`], [`service_account`], [`arn`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`x509`], [`generate`], [`secret`], [`error`], `latest`, `migrate`, `words` | their arguments; names of files from `node::layout` |
 
 pub mod arn;
 mod aws;
@@ -35,6 +35,7 @@ pub mod generate;
 mod host;
 pub mod image;
 pub mod install;
+mod key_pair;
 mod kubelet;
 mod latest;
 mod log;
@@ -57,6 +58,7 @@ mod tokens;
 mod voice;
 mod watchdog;
 mod words;
+pub mod x509;
 
 use std::process::ExitCode;
 

@@ -18,7 +18,7 @@ use crate::protocol::ServiceAccount;
 use crate::secret::Secret;
 
 /// Where the Go provider looks for the role of a service account.
-const ROLE_ANNOTATION: &str = "eks.amazonaws.com/ecr-role-arn";
+pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/ecr-role-arn";
 /// And for that of those without the annotation.
 pub(crate) const ROLE_VARIABLE: &str = "AWS_ECR_ROLE_ARN";
 

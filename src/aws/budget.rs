@@ -42,6 +42,16 @@ impl Budget {
         Self { total, attempt: total, gives_up_after: Some(total) }
     }
 
+    /// How long one attempt may take.
+    pub(super) fn attempt(self) -> Duration {
+        self.attempt
+    }
+
+    /// How long to wait between two attempts that are not the SDK's: longer each time, and others for others.
+    pub(super) fn pause_after(self, attempt: u32) -> Duration {
+        self.total.mul_f64(0.04 * f64::from(1 << attempt.min(4)) * fastrand::f64())
+    }
+
     pub(super) fn timeouts(self) -> TimeoutConfig {
         TimeoutConfig::builder()
             .connect_timeout(self.attempt.min(LONGEST_CONNECT))

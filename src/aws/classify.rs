@@ -198,7 +198,12 @@ fn not_aws(raw: &HttpResponse, doing: &Doing<'_>) -> Error {
     doing.failed(code, format!("status {status}, content type `{content_type}`"))
 }
 
-fn service_error(error: &impl ProvideErrorMetadata, raw: &HttpResponse, doing: &Doing<'_>) -> Error {
+/// Classifies an error that AWS answers with.
+pub(super) fn service_error(
+    error: &impl ProvideErrorMetadata,
+    raw: &HttpResponse,
+    doing: &Doing<'_>,
+) -> Error {
     let status = raw.status().as_u16();
     let request_id = match raw.headers().get("x-amzn-requestid") {
         Some(id) => format!(", request id {id}"),

@@ -19,14 +19,14 @@ use super::chain::{Base, Chain};
 use super::classify::{Doing, causes, credentials_error};
 use super::sts::Role;
 use super::way::Way;
-use super::{process, profiles};
+use super::{anywhere, process, profiles};
 use crate::context::Context;
 use crate::dmi;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::secret::Secret;
 use crate::service_account::PodRole;
-use crate::settings::Imds;
+use crate::settings::{IdentitySetting, Imds};
 
 /// As the Go provider calls them; trust policies may want it.
 const SESSION_OF_PODS: &str = "ecr-credential-provider";
@@ -45,6 +45,7 @@ pub(super) async fn resolve(way: &Way<'_>) -> Result<Identity, Error> {
     // What is named for the pod, or in the settings file, is the only one.
     let sources: &[Source] = match (&context.pod_role, &context.settings.identity) {
         (Some(_), _) => &[Source::ServiceAccount],
+        (None, Some(IdentitySetting { roles_anywhere: Some(_), .. })) => &[Source::RolesAnywhere],
         (None, Some(_)) => &[Source::Profile],
         (None, None) => &Source::IN_ORDER,
     };
@@ -86,6 +87,8 @@ pub(super) enum Source {
     InstanceMetadata,
     /// The role of the pod for which the image is pulled.
     ServiceAccount,
+    /// A role for the certificate of the node.
+    RolesAnywhere,
 }
 
 impl Source {
@@ -110,6 +113,12 @@ impl Source {
                 Some(role) => role.to_string(),
                 None => "the role of a pod".into(),
             },
+            Self::RolesAnywhere => match context.roles_anywhere() {
+                Some((setting, Ok(pair))) => {
+                    format!("IAM Roles Anywhere, the role `{}` for `{}`", setting.role, pair.leaf.subject())
+                }
+                _ => "IAM Roles Anywhere".into(),
+            },
         }
     }
 
@@ -124,6 +133,7 @@ impl Source {
             Self::Container => from_container(&what, way).await?,
             Self::InstanceMetadata => from_instance_metadata(&what, way).await?,
             Self::ServiceAccount => from_service_account(&what, way).await?,
+            Self::RolesAnywhere => from_roles_anywhere(&what, way).await?,
         };
         checked(&credentials).map_err(|error| Lack::Failed(error.while_doing(what)))
     }
@@ -201,6 +211,14 @@ async fn from_service_account(what: &str, way: &Way<'_>) -> Result<Credentials, 
         duration_seconds: None,
     };
     Ok(role.assume_with_token(token, what, way).await?)
+}
+
+async fn from_roles_anywhere(what: &str, way: &Way<'_>) -> Result<Credentials, Lack> {
+    let Some((setting, pair)) = way.context.roles_anywhere() else {
+        return Err(Lack::Absent("no `rolesAnywhere` in the settings file".into()));
+    };
+    let pair = pair.map_err(|error| error.while_doing(what))?;
+    Ok(anywhere::create_session(setting, pair, what, way).await?)
 }
 
 /// Reads in a thread of its own, so that a file that never ends costs no more than the budget.

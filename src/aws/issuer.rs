@@ -9,8 +9,6 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use der::asn1::{AnyRef, ObjectIdentifier, SetOfVec};
-use der::{Reader, Sequence, SliceReader, ValueOrd};
 use http::{HeaderValue, Uri};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -21,6 +19,7 @@ use webpki::EndEntityCert;
 use super::http::Transport;
 use super::proxy::Proxy;
 use crate::error::Error;
+use crate::x509::name_in_words;
 
 /// How long to wait for each step of the connection.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -116,42 +115,7 @@ fn last_issuer(chain: &[CertificateDer<'_>]) -> Option<String> {
             None => break,
         }
     }
-    text_of(last.issuer())
-}
-
-/// One part of a name, such as the country.
-#[derive(PartialEq, Eq, PartialOrd, Ord, Sequence, ValueOrd)]
-struct Attribute<'a> {
-    kind: ObjectIdentifier,
-    value: AnyRef<'a>,
-}
-
-/// Those that issuers have. Others are written by number.
-const KINDS: [(&str, &str); 7] = [
-    ("2.5.4.3", "CN"),
-    ("2.5.4.6", "C"),
-    ("2.5.4.7", "L"),
-    ("2.5.4.8", "ST"),
-    ("2.5.4.10", "O"),
-    ("2.5.4.11", "OU"),
-    ("0.9.2342.19200300.100.1.25", "DC"),
-];
-
-/// A name for people, the most specific part first: `CN=Corp Root CA, O=Corp`.
-fn text_of(name: &[u8]) -> Option<String> {
-    let mut reader = SliceReader::new(name).ok()?;
-    let mut parts = Vec::new();
-    while !reader.is_finished() {
-        let attributes: SetOfVec<Attribute<'_>> = reader.decode().ok()?;
-        for Attribute { kind, value } in attributes.iter() {
-            let kind = kind.to_string();
-            let known = KINDS.iter().find(|(number, _)| *number == kind);
-            let label = known.map_or(kind.as_str(), |(_, label)| label);
-            parts.push(format!("{label}={}", String::from_utf8_lossy(value.value())));
-        }
-    }
-    parts.reverse();
-    Some(parts.join(", "))
+    name_in_words(last.issuer())
 }
 
 /// Sees certificates and trusts none.
@@ -201,33 +165,5 @@ impl ServerCertVerifier for Witness {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.crypto.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn attribute(kind: &[u8], tag: u8, value: &[u8]) -> Vec<u8> {
-        let tlv =
-            |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).expect("short")], content].concat();
-        tlv(0x31, &tlv(0x30, &[tlv(0x06, kind), tlv(tag, value)].concat()))
-    }
-
-    #[test]
-    fn a_name_is_written_for_people() {
-        let country = attribute(&[0x55, 4, 6], 0x13, b"NL");
-        let organization = attribute(&[0x55, 4, 10], 0x0c, "Bücher".as_bytes());
-        let common_name = attribute(&[0x55, 4, 3], 0x0c, b"Corp Root CA");
-        let odd = attribute(&[0x55, 4, 5], 0x13, b"7");
-        let rows = [
-            ([country.clone(), organization, common_name].concat(), Some("CN=Corp Root CA, O=Bücher, C=NL")),
-            ([country.clone(), odd].concat(), Some("2.5.4.5=7, C=NL")),
-            (country[..country.len() - 1].to_vec(), None),
-            (vec![], Some("")),
-        ];
-        for (name, text) in rows {
-            assert_eq!(text_of(&name).as_deref(), text, "{name:?}");
-        }
     }
 }

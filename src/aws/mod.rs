@@ -11,6 +11,8 @@
 //! | `process` | running a `credential_process` |
 //! | `sts` | assuming a role |
 //! | `token_error` | why STS does not take a token, and what to write where |
+//! | `anywhere` | a session for a certificate |
+//! | `x509_signature` | how a request is signed with one |
 //! | `ecr` | the call for the token |
 //! | `images` | the calls that list the images of a repository |
 //! | `way` | the configuration of every client of the SDK |
@@ -22,6 +24,7 @@
 //! | `probe` | the same steps one by one, for `doctor` |
 //! | `classify` | from an error of the SDK to one of ours, without secrets |
 
+mod anywhere;
 mod budget;
 mod chain;
 mod classify;
@@ -38,8 +41,11 @@ mod sts;
 mod token_error;
 mod trust;
 mod way;
+mod x509_signature;
 
 use aws_config::BehaviorVersion;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
 
 pub(crate) use self::budget::Budget;
@@ -101,6 +107,14 @@ async fn issue_by(way: &Way<'_>, registry: &Registry) -> Result<Issued, Error> {
 fn runtime() -> Result<Runtime, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Error::new(Code::Internal, format!("cannot start the runtime: {error}")))
+}
+
+/// The body of an answer to a request that is not the SDK's.
+async fn read_body(body: SdkBody) -> Result<Vec<u8>, Error> {
+    let collected = body.collect().await;
+    let collected =
+        collected.map_err(|error| Error::new(Code::ConnectionBroken, classify::innermost(&*error)))?;
+    Ok(collected.to_bytes().to_vec())
 }
 
 /// The outcome or, if nobody who is trusted vouches for a server, the error with who does.

@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_types::body::SdkBody;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::BodyExt;
 use jiff::SignedDuration;
 use tokio::runtime::Runtime;
 
-use super::classify::{Doing, connector_error, innermost};
+use super::classify::{Doing, connector_error};
 use super::http::Transport;
 use super::identity::{self, Identity};
 use super::way::Way;
-use super::{Budget, ecr, images, issuer, named_issuer, profiles, runtime};
+use super::{Budget, ecr, images, issuer, named_issuer, profiles, read_body, runtime};
 use crate::context::Context;
 use crate::error::{Code, Error, Kind};
 use crate::host;
@@ -171,7 +169,7 @@ impl<'a> Probe<'a> {
             let location = answer.headers().get("location").map(str::to_owned);
             let location = location.filter(|_| matches!(status, 301 | 302 | 303 | 307 | 308));
             let body = match want {
-                Want::Manifest(_) if location.is_none() => read(answer.into_body()).await?,
+                Want::Manifest(_) if location.is_none() => read_body(answer.into_body()).await?,
                 _ => Vec::new(),
             };
             Ok(Answer {
@@ -236,10 +234,4 @@ fn origin_of(url: &str) -> &str {
     let host = url.find("://").map_or(0, |at| at + 3);
     let end = url[host..].find('/').map_or(url.len(), |at| host + at);
     &url[..end]
-}
-
-async fn read(body: SdkBody) -> Result<Vec<u8>, Error> {
-    let collected = body.collect().await;
-    let collected = collected.map_err(|error| Error::new(Code::ConnectionBroken, innermost(&*error)))?;
-    Ok(collected.to_bytes().to_vec())
 }

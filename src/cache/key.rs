@@ -9,9 +9,10 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::host::FileError;
+use crate::key_pair::KeyPair;
 use crate::registry::Registry;
 use crate::service_account::{Claims, PodRole};
-use crate::settings::{ProxySetting, Settings};
+use crate::settings::{ProxySetting, RolesAnywhereSetting, Settings};
 
 /// Changes when the meaning of a key or the format of an entry does, so that versions of this program that
 /// run side by side do not see each other's entries.
@@ -61,8 +62,8 @@ struct Inputs<'a> {
     environment: BTreeMap<&'a OsStr, &'a OsStr>,
     /// The name of the profile.
     profile: &'a str,
-    /// The role that asks for a pod, and for whom; empty if the node asks.
-    pod: &'a str,
+    /// The role that asks for a pod or a certificate, and for whom; empty if another identity asks.
+    asker: &'a str,
     /// What is in the shared credentials file; none if there is no such file.
     credentials: Option<&'a [u8]>,
     /// The same of the AWS configuration file.
@@ -81,7 +82,7 @@ pub(super) struct Key {
 
 impl Key {
     /// The key for `registry` in this environment. The registries of all accounts share it.
-    pub(super) fn of<'a>(registry: &Registry, context: &'a Context<'_>) -> Result<Self, &'a FileError> {
+    pub(super) fn of(registry: &Registry, context: &Context<'_>) -> Result<Self, String> {
         let matters = |name: &OsStr| match name.to_str() {
             Some(name) => name.starts_with("AWS_") && ![WITHOUT_EFFECT, OF_THE_WAY].concat().contains(&name),
             None => false,
@@ -93,7 +94,14 @@ impl Key {
         let settings = format!("{imds:?} {endpoint:?} {fips:?} {} {is_profile_named}", identity.is_some());
         // With its DNS names, which the settings file may have corrected.
         let partition = format!("{:?}", registry.partition());
-        let pod = context.pod_role.as_ref().map(of_pod).unwrap_or_default();
+        let unreadable = |error: &FileError| error.to_string();
+        let asker = match &context.pod_role {
+            Some(role) => of_pod(role),
+            None => match context.roles_anywhere() {
+                Some((setting, pair)) => of_certificate(setting, pair.map_err(|error| error.to_string())?),
+                None => String::new(),
+            },
+        };
         let inputs = Inputs {
             settings: &settings,
             service: registry.service(),
@@ -102,9 +110,9 @@ impl Key {
             fips: registry.is_fips(),
             environment: variables().filter(|(name, _)| matters(name)).collect(),
             profile: &context.aws_files.profile,
-            pod: &pod,
-            credentials: context.aws_files.credentials.content(&context.watchdog)?,
-            config: context.aws_files.config.content(&context.watchdog)?,
+            asker: &asker,
+            credentials: context.aws_files.credentials.content(&context.watchdog).map_err(unreadable)?,
+            config: context.aws_files.config.content(&context.watchdog).map_err(unreadable)?,
         };
         let is_of_the_way = |name: &OsStr| name.to_str().is_some_and(|name| OF_THE_WAY.contains(&name));
         let mut way = Hash::default();
@@ -149,6 +157,13 @@ fn of_pod(role: &PodRole) -> String {
     }
 }
 
+/// The names in the certificate, and not its number: a certificate that was renewed is the same node's. AWS tags
+/// sessions with the names, and policies may look at them.
+fn of_certificate(setting: &RolesAnywhereSetting, pair: &KeyPair) -> String {
+    let RolesAnywhereSetting { trust_anchor, profile, role, session_name, .. } = setting;
+    format!("{:?}", (trust_anchor, profile, role, session_name, pair.leaf.names()))
+}
+
 /// A name for what is kept of a registry itself, in as many digits as a key has.
 pub(super) fn of_registry(registry: &Registry) -> String {
     let mut hash = Hash::default();
@@ -167,12 +182,12 @@ impl Inputs<'_> {
             settings,
             environment,
             profile,
-            pod,
+            asker,
             credentials,
             config,
         } = self;
         let mut hash = Hash::default();
-        for part in [FORMAT, service, partition, region, settings, profile, pod] {
+        for part in [FORMAT, service, partition, region, settings, profile, asker] {
             hash.add(part.as_bytes());
         }
         hash.add(&[u8::from(*fips)]);
@@ -225,7 +240,7 @@ mod tests {
 
     impl Owned {
         fn key(&self) -> String {
-            let [service, partition, region, settings, profile, pod] =
+            let [service, partition, region, settings, profile, asker] =
                 self.texts.each_ref().map(String::as_str);
             let [credentials, config] = self.files.each_ref().map(Option::as_deref);
             let environment = &self.environment;
@@ -240,7 +255,7 @@ mod tests {
                 settings,
                 environment,
                 profile,
-                pod,
+                asker,
                 credentials,
                 config,
             }

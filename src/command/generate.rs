@@ -6,12 +6,13 @@ use clap::ValueEnum;
 
 use crate::error::{Code, Error};
 use crate::generate::wanted::{
-    Distribution, Download, Identity, Mirror, Places, ROLE_ANNOTATION, RolesAnywhere, ServiceAccount, Target,
-    Wanted, WantedError, patterns,
+    Distribution, Download, Identity, Mirror, Places, RolesAnywhere, ServiceAccount, Target, Wanted,
+    WantedError, patterns,
 };
 use crate::generate::{self, File};
 use crate::host;
 use crate::node::version::Version;
+use crate::service_account::ROLE_ANNOTATION;
 
 /// What to generate.
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,9 @@
 //! The settings file: rules for names of one's own, and identities that the environment cannot name.
 
 use super::File;
-use super::wanted::{ROLE_ANNOTATION, RolesAnywhere, Wanted};
+use super::wanted::{RolesAnywhere, Wanted};
 use super::yaml::scalar;
+use crate::service_account::ROLE_ANNOTATION;
 
 const HEAD: &str = "\
 # The settings file of ecr-credential-provider, of root and writable by nobody else. Read at every run: a change needs

@@ -10,10 +10,8 @@ use crate::node::version::Version;
 use crate::pattern::{Pattern, PatternError, Trap};
 use crate::protocol::ApiVersion;
 use crate::registry::Registry;
+use crate::service_account::ROLE_ANNOTATION;
 use crate::settings::{CONFIG, USUAL_FILE};
-
-/// The annotation that is looked for without any setting.
-pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/ecr-role-arn";
 
 /// A way of running nodes, or a file that all of them need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

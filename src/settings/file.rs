@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::Uri;
 use serde::Deserialize;
 
+use super::anywhere::RolesAnywhereSection;
 use super::checked::{AbsolutePath, checked_text};
 use super::layer::is_http_proxy;
 use super::pod::ServiceAccountSection;
@@ -70,6 +71,9 @@ macro_rules! with_options {
             credentials_file: Option<AbsolutePath>,
             /// The AWS configuration file.
             config_file: Option<AbsolutePath>,
+            /// A role that IAM Roles Anywhere gives for a certificate. It stands without `profile`, `credentialsFile` and
+            /// `configFile`.
+            roles_anywhere: Option<RolesAnywhereSection>,
             /// Pods that pull with a role of their own, where the kubelet hands over the tokens of their service
             /// accounts (`tokenAttributes`).
             service_account: Option<ServiceAccountSection>,
@@ -94,11 +98,26 @@ macro_rules! with_options {
                         profile: self.profile.clone(),
                         credentials_file: path(&self.credentials_file),
                         config_file: path(&self.config_file),
+                        roles_anywhere: self.roles_anywhere.as_ref().map(RolesAnywhereSection::setting),
                     },
                     pod: self.service_account.as_ref().map(ServiceAccountSection::setting).unwrap_or_default(),
                     endpoint: self.endpoint.as_ref().map(|url| url.0.clone()),
                     fips: self.fips,
                     dual_stack: self.dual_stack,
+                }
+            }
+
+            /// What is wrong with `rolesAnywhere`, if it is there.
+            fn wrong_with_roles_anywhere(&self) -> Option<String> {
+                let section = self.roles_anywhere.as_ref()?;
+                let others = [
+                    ("profile", self.profile.is_some()),
+                    ("credentialsFile", self.credentials_file.is_some()),
+                    ("configFile", self.config_file.is_some()),
+                ];
+                match others.iter().find(|(_, is_there)| *is_there) {
+                    Some((other, _)) => Some(format!("this and `{other}` are two identities")),
+                    None => section.mismatch(),
                 }
             }
         }
@@ -267,11 +286,17 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File, Error> {
     let file: File =
         serde_saphyr::from_str_with_options(text, options).map_err(|error| describe(path, &error))?;
     let partitions: Vec<_> = file.partitions.iter().map(ExtraPartition::partition).collect();
+    let refused = |place: String, reason: String| {
+        Err(Error::new(Code::SettingsFile, format!("`{}`, {place}: {reason}", path.display())))
+    };
+    if let Some(reason) = file.defaults.wrong_with_roles_anywhere() {
+        return refused("defaults.rolesAnywhere".into(), reason);
+    }
     for (index, rule) in file.registries.iter().enumerate() {
-        let refused = |key: &str, reason: String| {
-            let cause = format!("`{}`, registries[{index}].{key}: {reason}", path.display());
-            Err(Error::new(Code::SettingsFile, cause))
-        };
+        let refused = |key: &str, reason| refused(format!("registries[{index}].{key}"), reason);
+        if let Some(reason) = rule.wrong_with_roles_anywhere() {
+            return refused("rolesAnywhere", reason);
+        }
         if rule.r#match.is_empty() {
             return refused("match", "there is no pattern".into());
         }

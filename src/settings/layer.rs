@@ -44,11 +44,19 @@ impl Layer {
 }
 
 impl IdentitySetting {
+    /// An identity is never mixed: whichever kind this names, nothing of another kind remains.
     fn over(self, lower: Self) -> Self {
+        if self.roles_anywhere.is_some() {
+            return self;
+        }
+        if lower.roles_anywhere.is_some() {
+            return if self == Self::default() { lower } else { self };
+        }
         Self {
             profile: self.profile.or(lower.profile),
             credentials_file: self.credentials_file.or(lower.credentials_file),
             config_file: self.config_file.or(lower.config_file),
+            roles_anywhere: None,
         }
     }
 }

@@ -5,11 +5,13 @@
 //! | `environment` | the variables, in one table |
 //! | `file` | the keys of the settings file, and how its mistakes are told |
 //! | `pod` | those below `serviceAccount` |
+//! | `anywhere` | those below `rolesAnywhere` |
 //! | `checked` | texts that are more than texts |
 //! | `layer` | which of several values holds |
 //!
 //! A rule of the file comes before its `defaults`, these before the environment, that before what is built in.
 
+mod anywhere;
 mod checked;
 mod environment;
 mod file;
@@ -20,6 +22,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(crate) use self::anywhere::RolesAnywhereSetting;
 pub(crate) use self::environment::CONFIG;
 pub use self::environment::{VARIABLES, Variable};
 use self::file::File;
@@ -183,12 +186,14 @@ pub(crate) struct Settings {
     pub(crate) dual_stack: Option<bool>,
 }
 
-/// A profile in AWS files.
+/// A profile in AWS files, or a certificate for a role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IdentitySetting {
     pub(crate) profile: Option<String>,
     pub(crate) credentials_file: Option<PathBuf>,
     pub(crate) config_file: Option<PathBuf>,
+    /// Without any of the others, but for files that say nothing of an identity.
+    pub(crate) roles_anywhere: Option<RolesAnywhereSetting>,
 }
 
 /// Whether to ask the EC2 instance metadata service. Elsewhere nothing answers at its address, or a

@@ -25,7 +25,7 @@ fn readme_blocks(language: &str) -> Vec<String> {
 #[test]
 fn the_samples_of_the_readme_work() {
     let (yaml, ini) = (readme_blocks("yaml"), readme_blocks("ini"));
-    assert_eq!((yaml.len(), ini.len()), (2, 1), "the README has two configurations and one key file");
+    assert_eq!((yaml.len(), ini.len()), (3, 1), "the README has three configurations and one key file");
     let folder = tempfile::tempdir().expect("a directory");
     let key_file = folder.path().join("credentials");
     let key = ini[0].replace("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", SECRET_ACCESS_KEY);

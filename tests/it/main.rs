@@ -28,6 +28,7 @@ mod on_host;
 mod plugin;
 mod records;
 mod requests;
+mod roles_anywhere;
 mod secrets;
 mod service_account;
 mod settings;

@@ -3,6 +3,7 @@
 //! Each step prints a line, also when an earlier one failed: a node may have more than one thing wrong with it.
 //! What AWS is asked, it is asked by the same code as for the kubelet, past the cache.
 
+mod certificate;
 mod pod;
 mod pull;
 mod report;
@@ -182,6 +183,7 @@ fn look_at_image(
     let Some(context) = command.pod.who_asks(context, report) else { return };
     look_at_cache(Some(&registry), &context, report);
     look_at_last_result(&registry, &context, report);
+    certificate::look(&context, report);
     let Some(probe) = report.check("aws", Probe::new(&registry, &context)) else { return };
     let started = context.host.stopwatch().elapsed();
     let Some(identity) = look_at_identity(&registry, &probe, report) else { return };

@@ -17,7 +17,9 @@ use hyper::{Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use crate::anywhere;
 use crate::cluster::{self, Cluster, OidcProvider};
+use crate::pki::Ca;
 use crate::server::{ANY_PORT, Reply, Server};
 use crate::sigv4::Authorization;
 use crate::tls::TestCa;
@@ -105,6 +107,8 @@ struct World {
     identities: HashMap<String, Identity>,
     /// Without one, any token will do.
     oidc_provider: Option<OidcProvider>,
+    /// The CA of the trust anchor of IAM Roles Anywhere.
+    trust_anchor: Vec<u8>,
     passwords: HashMap<String, Timestamp>,
     seen: Vec<Seen>,
 }
@@ -152,6 +156,7 @@ impl Aws {
             },
             identities: HashMap::from([(ACCESS_KEY_ID.to_owned(), first)]),
             oidc_provider: None,
+            trust_anchor: Vec::new(),
             passwords: HashMap::new(),
             seen: Vec::new(),
         }));
@@ -179,6 +184,11 @@ impl Aws {
     /// Roles can be assumed with tokens of `cluster` for `audience` whose subject is `subject`, and with no others.
     pub fn trust(&self, cluster: &Cluster, audience: &str, subject: &str) {
         self.world().oidc_provider = Some(OidcProvider::new(cluster, audience, subject));
+    }
+
+    /// IAM Roles Anywhere trusts certificates of `ca`.
+    pub fn anchor(&self, ca: &Ca) {
+        self.world().trust_anchor = ca.der();
     }
 
     /// The requests so far.
@@ -231,6 +241,7 @@ impl World {
                 None => self.assumed_role("AssumeRole", &body),
             },
             "sts:AssumeRoleWithWebIdentity" => self.assumed_role("AssumeRoleWithWebIdentity", &body),
+            "rolesanywhere:CreateSession" => self.created_session(request),
             _ => self.served_credentials(request),
         };
         self.in_time(response)
@@ -402,6 +413,35 @@ impl World {
         self.response(StatusCode::OK, "text/xml", body)
     }
 
+    /// A new identity for the holder of a certificate.
+    fn created_session(&mut self, request: &Request<Bytes>) -> Response<Bytes> {
+        match anywhere::verify(request, &self.trust_anchor, self.at) {
+            Ok(_) => {
+                let [id, secret, session_token] = self.temporary_identity();
+                let expiration = (self.at + SignedDuration::from_hours(1)).to_string();
+                let body = json!({
+                    "credentialSet": [{
+                        "assumedRoleUser": {"arn": anywhere::ROLE, "assumedRoleId": "AROA:f102"},
+                        "credentials": {
+                            "accessKeyId": id, "secretAccessKey": secret, "sessionToken": session_token,
+                            "expiration": expiration,
+                        },
+                        "packedPolicySize": 1, "roleArn": anywhere::ROLE, "sourceIdentity": "CN=x",
+                    }],
+                    "subjectArn": "arn:aws:rolesanywhere:eu-west-1:571600876202:subject/x",
+                });
+                self.response(StatusCode::CREATED, "application/json", body.to_string())
+            }
+            Err((status, name, message)) => {
+                let body = json!({"message": message}).to_string();
+                let mut response = self.response(status, "application/json", body);
+                let name = hyper::header::HeaderValue::from_static(name);
+                response.headers_mut().insert("x-amzn-errortype", name);
+                response
+            }
+        }
+    }
+
     fn temporary_identity(&mut self) -> [String; 3] {
         let number = self.identities.len();
         let id = format!("ASIAEXAMPLE{number:09}");
@@ -471,6 +511,7 @@ fn operation_of(request: &Request<Bytes>) -> String {
         Some("AmazonEC2ContainerRegistry_V20150921.DescribeImages") => "ecr:DescribeImages".into(),
         Some("SpencerFrontendService.GetAuthorizationToken") => "ecr-public:GetAuthorizationToken".into(),
         Some(other) => other.to_owned(),
+        None if request.uri().path() == "/sessions" => "rolesanywhere:CreateSession".into(),
         None if request.method() == Method::POST => {
             let action = form_urlencoded::parse(request.body()).find(|(key, _)| key == "Action");
             format!("sts:{}", action.map(|(_, value)| value.into_owned()).unwrap_or_default())

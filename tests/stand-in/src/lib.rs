@@ -7,6 +7,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a stand-in that cannot start ends the test")]
 #![expect(clippy::expect_used, reason = "a stand-in that cannot start ends the test")]
 
+pub mod anywhere;
 pub mod aws;
 pub mod cases;
 pub mod cluster;
@@ -16,6 +17,7 @@ pub mod http;
 pub mod images;
 pub mod kubelet;
 pub mod link;
+pub mod pki;
 pub mod process;
 pub mod proxy;
 pub mod registry;
