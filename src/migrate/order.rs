@@ -97,25 +97,37 @@ fn prove(findings: &[Finding], images: &[Image]) -> Step {
     let namespace = findings.iter().find_map(|finding| finding.target.namespace.clone());
     let namespace = namespace.unwrap_or_else(|| "NAMESPACE".to_owned());
     let image = example(images);
-    let commands = [
+    let mut commands = vec![
         format!("ecr-credential-provider doctor --pull {image}   # on every node, as root"),
         format!("kubectl create serviceaccount ecr-proof -n {namespace}"),
         format!("kubectl apply -n {namespace} -f - <<'END'"),
-        "{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: ecr-proof}, spec: {".to_owned(),
-        "  selector: {matchLabels: {app: ecr-proof}}, template: {metadata: {labels: {app: ecr-proof}}, spec: {".to_owned(),
-        "    serviceAccountName: ecr-proof, automountServiceAccountToken: false, tolerations: [{operator: Exists}],".to_owned(),
-        format!("    containers: [{{name: proof, image: \"{image}\", imagePullPolicy: Always, command: [sleep, 1h]}}]}}}}}}}}"),
+    ];
+    commands.extend(PROOF.replace("IMAGE", &image).lines().map(str::to_owned));
+    commands.extend([
         "END".to_owned(),
         format!(
             "kubectl get pods -n {namespace} -l app=ecr-proof -o 'custom-columns=NODE:.spec.nodeName,\
              PULLED:.status.containerStatuses[0].imageID,WAITS:.status.containerStatuses[0].state.waiting.reason'"
         ),
         format!("kubectl delete daemonset,serviceaccount ecr-proof -n {namespace}"),
-    ];
+    ]);
     let why = "A pod on each node that pulls without a pull secret, whatever the node has already. PULLED must be an image \
                on every line; go on only then. (Images without `sleep` are pulled all the same.)";
-    Step::new("Prove it on every node", why, commands.into())
+    Step::new("Prove it on every node", why, commands)
 }
+
+/// For kubectl, text that starts with `{` is JSON.
+const PROOF: &str = r#"apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: ecr-proof}
+spec:
+  selector: {matchLabels: {app: ecr-proof}}
+  template:
+    metadata: {labels: {app: ecr-proof}}
+    spec:
+      serviceAccountName: ecr-proof
+      tolerations: [{operator: Exists}]
+      containers: [{name: proof, image: "IMAGE", imagePullPolicy: Always, command: [sleep, 1h]}]"#;
 
 fn suspend(rotation: &[&Finding], helm: &Helm) -> Step {
     let mut commands: Vec<_> = rotation.iter().filter_map(|finding| commands::suspend(finding)).collect();

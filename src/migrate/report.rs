@@ -69,9 +69,8 @@ impl Report {
             for line in wrapped(&step.why) {
                 let _ = writeln!(text, "   {line}");
             }
-            for command in &step.commands {
-                let _ = writeln!(text, "     {command}");
-            }
+            // Not indented, so that they can be copied: a here-document ends with a line that is not.
+            let _ = writeln!(text, "\n{}", step.commands.join("\n"));
         }
         text
     }

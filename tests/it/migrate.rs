@@ -101,6 +101,11 @@ fn every_command_is_one_for_a_shell() {
         let mut shell = Command::new("sh").arg("-n").stdin(Stdio::piped()).spawn().expect("a shell");
         shell.stdin.take().expect("a pipe").write_all(script.as_bytes()).expect("written");
         assert!(shell.wait().expect("it ends").success(), "{script}");
+        let (_, manifest) = script.split_once("<<'END'\n").expect("a manifest");
+        let (manifest, _) = manifest.split_once("\nEND\n").expect("its end");
+        assert!(!manifest.starts_with('{'), "kubectl would take it for JSON: {manifest}");
+        let manifest: Value = serde_saphyr::from_str(manifest).expect("YAML");
+        assert_eq!(manifest["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"], "Always");
         for patch in script.lines().filter_map(|line| line.split_once(" -p '")) {
             let patch = patch.1.trim_end_matches('\'');
             assert!(serde_json::from_str::<Value>(patch).is_ok(), "{patch}");
@@ -149,7 +154,6 @@ fn live_objects() -> Value {
 fn reads_what_kubectl_prints() {
     let report = json_of(&["-"], &live_objects().to_string());
     let expected = [
-        "reference: CronJob sigrid/refresh",
         "reference: Pod sigrid/lonely",
         "reference: ServiceAccount sigrid/default",
         "rotation: CronJob sigrid/refresh",
@@ -202,7 +206,7 @@ fn other_forms_of_the_rotation() {
     let generator = "kind: ECRAuthorizationToken\nmetadata: {name: g, namespace: n}\n---\n\
                      kind: ExternalSecret\nmetadata: {name: e, namespace: n}\n\
                      spec: {target: {name: made}, dataFrom: [{sourceRef: {generatorRef: {kind: ECRAuthorizationToken, name: g}}}]}\n";
-    let rows: [(&str, String, &[&str]); 8] = [
+    let rows: [(&str, String, &[&str]); 10] = [
         (
             "in the command",
             cron_job(&format!("containers: [{{command: [sh, -c, \"{SECRET_OF_ROTATION}\"]}}]")),
@@ -244,6 +248,27 @@ fn other_forms_of_the_rotation() {
                  spec: {{workflowSpec: {{templates: [{{script: {{source: \"{SECRET_OF_ROTATION}\"}}}}]}}}}\n"
             ),
             &["rotation: CronWorkflow n/w", "pullSecret: Secret n/made"],
+        ),
+        (
+            "a loop in a Deployment",
+            format!(
+                "kind: Deployment\nmetadata: {{name: d, namespace: n}}\nspec: {{template: {{spec: {{containers: \
+                 [{{args: ['while true; do {SECRET_OF_ROTATION}; sleep 36000; done']}}]}}}}}}\n"
+            ),
+            &["rotation: Deployment n/d", "pullSecret: Secret n/made"],
+        ),
+        (
+            "secrets in other namespaces",
+            cron_job(&format!("containers: [{{command: [sh, -c, \"{SECRET_OF_ROTATION}\"]}}]"))
+                + "---\nkind: Pod\nmetadata: {name: p, namespace: other}\nspec: {imagePullSecrets: [{name: made}]}\n\
+                   ---\nkind: Pod\nmetadata: {name: q, namespace: other}\nspec: {imagePullSecrets: [{name: made}]}\n",
+            &[
+                "reference: Pod other/p",
+                "reference: Pod other/q",
+                "rotation: CronJob n/job",
+                "pullSecret: Secret n/made",
+                "pullSecret: Secret other/made",
+            ],
         ),
         ("a script that nothing here runs", script, &["rotation: ConfigMap n/s"]),
         (

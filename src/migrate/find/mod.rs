@@ -10,6 +10,8 @@ mod references;
 mod rights;
 mod rotation;
 
+use std::collections::HashMap;
+
 pub(super) use self::images::Image;
 use self::pull_secrets::PullSecrets;
 use super::finding::{Finding, Note};
@@ -27,10 +29,26 @@ pub(super) struct Found {
 /// Looks through all objects together.
 pub(super) fn all(objects: &[Object]) -> Found {
     let mut found = Found::default();
-    let objects: Vec<&Object> = objects.iter().filter(|object| !has_owner_among(object, objects)).collect();
+    let mut by_name: HashMap<(&str, &str), Vec<&Object>> = HashMap::new();
+    for object in objects {
+        if let Some(name) = &object.name {
+            by_name.entry((&object.kind, name)).or_default().push(object);
+        }
+    }
+    // A Pod of a Deployment is what the Deployment says, which is here.
+    let has_owner_here = |object: &Object| {
+        object.owner.as_ref().is_some_and(|(kind, name)| {
+            let owners = by_name.get(&(kind.as_str(), name.as_str())).into_iter().flatten();
+            owners.into_iter().any(|owner| owner.shares_namespace(object.namespace.as_deref()))
+        })
+    };
+    let objects: Vec<&Object> = objects.iter().filter(|object| !has_owner_here(object)).collect();
     let rotations = rotation::find(&objects, &mut found);
     let secrets = PullSecrets::find(&objects, &rotations, &mut found);
-    references::find(&objects, &secrets, &mut found);
+    let without_rotations: Vec<_> =
+        objects.iter().copied().filter(|object| !rotation::is_one(object, &rotations)).collect();
+    references::find(&without_rotations, &secrets, &mut found);
+    secrets.find_copies(&mut found);
     rights::find(&objects, &rotations, &mut found);
     keys::find(&objects, &rotations, &mut found);
     found.images = images::find(&objects);
@@ -39,18 +57,6 @@ pub(super) fn all(objects: &[Object]) -> Found {
         (&one.place, &one.target, &one.removal) == (&other.place, &other.target, &other.removal)
     });
     found
-}
-
-/// A Pod of a Deployment is what the Deployment says, which is here.
-fn has_owner_among(object: &Object, objects: &[Object]) -> bool {
-    object.owner.as_ref().is_some_and(|(kind, name)| {
-        let is_owner = |other: &Object| {
-            other.is(kind)
-                && other.name.as_ref() == Some(name)
-                && other.shares_namespace(object.namespace.as_deref())
-        };
-        objects.iter().any(is_owner)
-    })
 }
 
 /// The objects that make a pod for which `is_meant` holds, other than these.

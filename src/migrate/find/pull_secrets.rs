@@ -42,20 +42,9 @@ impl<'a> PullSecrets<'a> {
             secrets.here.push((object, verdict));
         }
         for (name, by) in &secrets.made {
-            let is_here = |(object, _): &(&Object, Verdict)| {
-                object.name.as_ref() == Some(name) && object.shares_namespace(by.namespace.as_deref())
-            };
-            if !secrets.here.iter().any(is_here) {
-                let finding =
-                    Finding::new(Part::PullSecret, by, format!("{by} makes it at run time"), Removal::Delete);
-                let target = Target {
-                    kind: "Secret".to_owned(),
-                    name: Some(name.clone()),
-                    chart: None,
-                    place: None,
-                    ..finding.target
-                };
-                found.findings.push(Finding { target, ..finding });
+            if !secrets.is_here(name, by.namespace.as_deref()) {
+                let why = format!("{by} makes it at run time");
+                found.findings.push(made_at_run_time(name, by, why));
             }
         }
         secrets
@@ -103,6 +92,34 @@ impl<'a> PullSecrets<'a> {
         Some(verdict)
     }
 
+    fn is_here(&self, name: &str, namespace: Option<&str>) -> bool {
+        self.here
+            .iter()
+            .any(|(object, _)| object.name.as_deref() == Some(name) && object.shares_namespace(namespace))
+    }
+
+    /// Rotations may serve other namespaces too: those in which something names the secret.
+    pub(super) fn find_copies(&self, found: &mut Found) {
+        let mut copies: Vec<Finding> = Vec::new();
+        for reference in found.findings.iter().filter(|finding| finding.part == Part::Reference) {
+            let Removal::Item { value: name, .. } = &reference.removal else { continue };
+            let Some((_, by)) = self.made.iter().find(|(made, _)| made == name) else { continue };
+            let namespace = &reference.target.namespace;
+            let is_known = by.shares_namespace(namespace.as_deref())
+                || self.is_here(name, namespace.as_deref())
+                || copies.iter().any(|copy| {
+                    (&copy.target.name, &copy.target.namespace) == (&Some(name.clone()), namespace)
+                });
+            if !is_known {
+                let why = format!("{} names it there; {by} makes it at run time", reference.what());
+                let mut copy = made_at_run_time(name, by, why);
+                copy.target.namespace.clone_from(namespace);
+                copies.push(copy);
+            }
+        }
+        found.findings.append(&mut copies);
+    }
+
     /// What the secret `name` is, as something of `namespace` names it.
     pub(super) fn verdict(&self, name: &str, namespace: Option<&str>) -> Verdict {
         let mut here = self.here.iter().filter(|(object, _)| object.name.as_deref() == Some(name));
@@ -117,6 +134,14 @@ impl<'a> PullSecrets<'a> {
         }
         Verdict::Unknown
     }
+}
+
+/// A secret in the namespace of what makes it.
+fn made_at_run_time(name: &str, by: &Object, why: String) -> Finding {
+    let finding = Finding::new(Part::PullSecret, by, why, Removal::Delete);
+    let (kind, name) = ("Secret".to_owned(), Some(name.to_owned()));
+    let target = Target { kind, name, chart: None, place: None, ..finding.target };
+    Finding { target, ..finding }
 }
 
 /// The hosts that a pull secret has passwords for; none if it cannot be read.

@@ -29,11 +29,17 @@ const REFRESHERS: [(&str, Option<&str>); 4] = [
 /// Images with which scripts are run that ask AWS.
 const TOOLS: [&str; 4] = ["aws-cli", "awscli", "aws-kubectl", "aws-k8s"];
 
+/// Whether it is an object of these, which goes as a whole.
+pub(super) fn is_one(object: &Object, rotations: &[Rotation<'_>]) -> bool {
+    rotations.iter().any(|rotation| std::ptr::eq(rotation.object, object))
+}
+
 pub(super) fn find<'a>(objects: &[&'a Object], found: &mut Found) -> Vec<Rotation<'a>> {
+    let configs: Vec<_> = objects.iter().copied().filter(|object| object.is("ConfigMap")).collect();
     let mut rotations = Vec::new();
     for object in objects {
         let pods = pods::of(object);
-        if let Some((rotation, why)) = generated(object).or_else(|| of_pods(object, &pods, objects, found)) {
+        if let Some((rotation, why)) = generated(object).or_else(|| of_pods(object, &pods, &configs, found)) {
             let removal = match &object.owner {
                 Some((kind, name)) => Removal::WithOwner(format!("{kind} {name}")),
                 None => Removal::Delete,
@@ -44,7 +50,7 @@ pub(super) fn find<'a>(objects: &[&'a Object], found: &mut Found) -> Vec<Rotatio
             switched_on(object, found);
         }
     }
-    find_scripts(objects, &rotations, found);
+    find_scripts(&configs, &rotations, found);
     rotations
 }
 
@@ -70,13 +76,13 @@ fn generated(object: &Object) -> Option<(Rotation<'_>, String)> {
 fn of_pods<'a>(
     object: &'a Object,
     pods: &[Pod<'a>],
-    objects: &[&'a Object],
+    configs: &[&'a Object],
     found: &mut Found,
 ) -> Option<(Rotation<'a>, String)> {
     let mut rotation = Rotation { object, secrets: Vec::new(), scripts: Vec::new(), accounts: Vec::new() };
     let mut first = None;
     for pod in pods {
-        let why = why_of(pod, objects, &mut rotation, found);
+        let why = why_of(pod, configs, &mut rotation, found);
         if why.is_some() {
             rotation.accounts.extend(pod.account());
         }
@@ -90,13 +96,13 @@ fn of_pods<'a>(
 /// Why this pod is one of a rotation, if it is. What it makes and of what is added to `rotation`.
 fn why_of<'a>(
     pod: &Pod<'a>,
-    objects: &[&'a Object],
+    all_configs: &[&'a Object],
     rotation: &mut Rotation<'a>,
     found: &mut Found,
 ) -> Option<String> {
     let object = rotation.object;
     let command = pod.command();
-    let configs = configs_of(pod, &command, object, objects);
+    let configs = configs_of(pod, &command, object, all_configs);
     let given = configs.iter().flat_map(|config| data_of(config));
     let given = given.filter_map(|(name, node)| Some((name.to_owned(), node.text()?.to_owned())));
     let mut environment = pod.environment();
@@ -124,13 +130,13 @@ fn why_of<'a>(
 }
 
 /// The ConfigMaps that a pod gets. One without a name counts if the command line names what is in it.
-fn configs_of<'a>(pod: &Pod<'_>, command: &str, object: &Object, objects: &[&'a Object]) -> Vec<&'a Object> {
+fn configs_of<'a>(pod: &Pod<'_>, command: &str, object: &Object, all: &[&'a Object]) -> Vec<&'a Object> {
     let used = pod.uses("ConfigMap");
     let is_meant = |config: &&&Object| match &config.name {
         Some(name) => used.contains(&Some(name)) && config.shares_namespace(object.namespace.as_deref()),
         None => data_of(config).any(|(key, _)| command.contains(key)),
     };
-    objects.iter().filter(|config| config.is("ConfigMap")).filter(is_meant).copied().collect()
+    all.iter().filter(is_meant).copied().collect()
 }
 
 fn data_of(config: &Object) -> impl Iterator<Item = (&str, &Node)> {
@@ -189,8 +195,8 @@ fn by_name(object: &Object, pod: &Pod<'_>, command: &str, configs: &[&Object]) -
 }
 
 /// Scripts are parts of their own, also where nothing here runs them.
-fn find_scripts(objects: &[&Object], rotations: &[Rotation<'_>], found: &mut Found) {
-    for object in objects.iter().filter(|object| object.is("ConfigMap")) {
+fn find_scripts(configs: &[&Object], rotations: &[Rotation<'_>], found: &mut Found) {
+    for object in configs {
         let scripts = scripts_in(object, &[]);
         let asking = scripts
             .iter()
