@@ -194,6 +194,19 @@ mod tests {
 
     proptest! {
         #[test]
+        fn any_input_is_a_server_or_an_error(input in prop::collection::vec(any::<u8>(), 0..80), text in "[a-z0-9.:/@?#\\[\\] -]{0,60}") {
+            for input in [input.as_slice(), text.as_bytes()] {
+                if let Ok(server) = ServerUrl::from_input(input) {
+                    // Nothing of what stands before or after the host is taken for it.
+                    let name = server.text.strip_prefix("https://").unwrap_or(&server.text);
+                    prop_assert!(name.starts_with(&server.image.auth_key()), "{:?}", server);
+                }
+                let _ = refuse_client(input);
+                let _ = decode_stored(input);
+            }
+        }
+
+        #[test]
         fn the_answer_is_json_that_holds_what_went_in(url in "\\PC{0,40}", secret in "\\PC{0,40}") {
             let line = encode_credentials(&url, "AWS", &Secret::from(secret.clone())).expect("encodes");
             prop_assert!(!line.contains(['<', '>', '&']));

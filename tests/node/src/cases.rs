@@ -12,7 +12,7 @@ use stand_in::aws::{Fault, StatusCode};
 use stand_in::configurations::{self, FOLDER};
 
 use crate::judge;
-use crate::node::{CACHE, Node, image};
+use crate::node::{BIN_DIR, CACHE, KEY_FILE, Node, image};
 use stand_in::cases::Case;
 use stand_in::process::run;
 use stand_in::vendor::{REGISTRY, REPOSITORIES};
@@ -28,6 +28,7 @@ pub(crate) const CASES: &[(&str, Case<Node>)] = &[
     ("a_denial_of_aws_is_one_line_in_the_journal", denied),
     ("a_wrong_key_is_one_line_in_the_journal", wrong_key),
     ("the_helper_of_docker_says_that_it_is_no_plugin", wrong_role),
+    ("ctr_pulls_with_a_password_that_is_printed_for_it", ctr),
     ("an_expired_token_of_moto_is_refused", moto),
     ("the_protocol_v1beta1_works", v1beta1),
     ("the_protocol_v1alpha1_works", v1alpha1),
@@ -212,9 +213,8 @@ fn denied(node: &mut Node) -> Result<()> {
 
 /// Users do install the wrong one, under the name by which docker calls it.
 fn wrong_role(node: &mut Node) -> Result<()> {
-    let folder = "/usr/libexec/ecr-credential-provider";
     let helper = "docker-credential-ecr-login";
-    run(Command::new("ln").args(["-sf", "ecr-credential-provider", &format!("{folder}/{helper}")]))?;
+    run(Command::new("ln").args(["-sf", "ecr-credential-provider", &format!("{BIN_DIR}/{helper}")]))?;
     let config = node.shipped_config().replace("name: ecr-credential-provider", &format!("name: {helper}"));
     node.start_kubelet(&config)?;
     let pod = node.add_pod("sigrid-api", "Always")?;
@@ -225,6 +225,18 @@ fn wrong_role(node: &mut Node) -> Result<()> {
         "{line}"
     );
     node.wait_until_waiting(&pod, "ErrImagePull").map(drop)
+}
+
+/// Pulls that the kubelet does not make, as of the pause image, get no password from a plugin.
+fn ctr(node: &mut Node) -> Result<()> {
+    let image = image("sigrid-api");
+    let pull = format!("ctr --namespace by-hand images pull --hosts-dir {}", node.registry_hosts().display());
+    let refused = run(Command::new("sh").args(["-c", &format!("{pull} {image}")]));
+    ensure!(refused.is_err(), "it was pulled without a password");
+    let credentials = format!("{BIN_DIR}/ecr-credential-provider credentials --format crictl {REGISTRY}");
+    let script = format!("{pull} --user \"$({credentials})\" {image}");
+    run(Command::new("sh").args(["-c", &script]).env("AWS_SHARED_CREDENTIALS_FILE", KEY_FILE))?;
+    run(Command::new("ctr").args(["--namespace", "by-hand", "images", "rm", &image])).map(drop)
 }
 
 fn wrong_key(node: &mut Node) -> Result<()> {

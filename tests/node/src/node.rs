@@ -26,9 +26,9 @@ use crate::judge::Judge;
 
 const SANDBOX: &str = "node.test/pause:1";
 
-const BIN_DIR: &str = "/usr/libexec/ecr-credential-provider";
+pub(crate) const BIN_DIR: &str = "/usr/libexec/ecr-credential-provider";
 const CONFIG: &str = "/etc/ecr-credential-provider/credential-provider-config.yaml";
-const KEY_FILE: &str = "/etc/ecr-credential-provider/credentials";
+pub(crate) const KEY_FILE: &str = "/etc/ecr-credential-provider/credentials";
 /// Where the plugin keeps tokens, as root.
 pub(crate) const CACHE: &str = "/run/ecr-credential-provider";
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
@@ -252,6 +252,11 @@ impl Node {
         let values =
             metrics.lines().filter(of_name).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
         Ok(values.sum())
+    }
+
+    /// Where containerd, and whoever asks it by hand, finds the CA of a registry.
+    pub(crate) fn registry_hosts(&self) -> PathBuf {
+        self.places.work.join("containerd/certs.d")
     }
 
     fn logs(&self) -> PathBuf {
