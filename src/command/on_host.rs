@@ -9,11 +9,15 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
-use crate::node::layout::{BIN_DIR, MICROK8S_BIN_DIR, NAME, RANCHER_BIN_DIR};
+use crate::node::layout::{BIN_DIR, EKS_DIR, MICROK8S_BIN_DIR, NAME, OTHER_BIN_DIRS, RANCHER_BIN_DIR};
 use crate::records::Record;
 
 /// The unit of systemd that undoes all once nobody came back.
 const LATER: &str = "ecr-credential-provider-later";
+
+/// Where `install` puts the program, the usual places first.
+const BIN_DIRS: [&str; 6] =
+    [BIN_DIR, OTHER_BIN_DIRS[0], OTHER_BIN_DIRS[1], RANCHER_BIN_DIR, MICROK8S_BIN_DIR, EKS_DIR];
 
 /// What to do where.
 #[derive(Debug, clap::Args)]
@@ -68,9 +72,8 @@ pub(crate) fn run(host: &Host, record: &Record, command: &OnHostCommand) -> Resu
 
 /// By a timer that does not outlive the node's next boot. Nodes of a cluster do it at different times.
 fn do_later(seconds: u32, command: &[OsString]) -> Result<(), Error> {
-    let folders = [BIN_DIR, RANCHER_BIN_DIR, MICROK8S_BIN_DIR];
-    let programs = folders.map(|folder| Path::new(folder).join(NAME));
-    let Some(program) = programs.into_iter().find(|program| program.is_file()) else { return Ok(()) };
+    let mut programs = BIN_DIRS.iter().map(|folder| Path::new(folder).join(NAME));
+    let Some(program) = programs.find(|program| program.is_file()) else { return Ok(()) };
     let mut arguments: Vec<OsString> = vec![
         format!("--unit={LATER}").into(),
         format!("--on-active={seconds}").into(),

@@ -49,7 +49,7 @@ pub(super) fn daemonset(wanted: &Wanted) -> Result<Vec<File>, WantedError> {
     }
     let mut install = vec!["on-host".to_owned()];
     let mut volumes = vec![("host", "/host", "hostPath: {path: /, type: Directory}".to_owned())];
-    if let Some(path) = wanted.key_file() {
+    if let Some(path) = wanted.key_file().filter(|_| !dry_run) {
         install.push(format!("--copy=/credentials/credentials={path}"));
         volumes.push((
             "credentials",

@@ -7,7 +7,8 @@ use rustix::fs::{Access, StatVfsMountFlags};
 use crate::error::{Code, Error};
 use crate::node::distribution::{Distribution, Kind};
 use crate::node::layout::{
-    BIN_DIR, MICROK8S_BIN_DIR, MICROK8S_PROVIDER_CONFIG, PROVIDER_CONFIG, RANCHER_BIN_DIR, RANCHER_CONFIG,
+    BIN_DIR, MICROK8S_BIN_DIR, MICROK8S_PROVIDER_CONFIG, OTHER_BIN_DIRS, PROVIDER_CONFIG, RANCHER_BIN_DIR,
+    RANCHER_CONFIG,
 };
 use crate::node::root;
 
@@ -19,11 +20,6 @@ pub struct Places {
     /// The folder of the plugins.
     pub bin_dir: PathBuf,
 }
-
-/// For programs where `/usr` cannot be written to. Below `/opt/…/bin` SELinux lets a kubelet run them, as below
-/// `/usr/libexec`; below `/var/lib` it may not.
-const OTHER_BIN_DIRS: [&str; 2] =
-    ["/opt/ecr-credential-provider/bin", "/var/lib/ecr-credential-provider/bin"];
 
 /// The places, and what people should know about them.
 pub(crate) fn choose(root: &Path, distribution: &Distribution) -> Result<(Places, Vec<String>), Error> {

@@ -6,6 +6,10 @@ pub const NAME: &str = env!("CARGO_PKG_NAME");
 /// Our folder for `--image-credential-provider-bin-dir`. Below `/usr/libexec` SELinux lets a confined kubelet run
 /// it (`bin_t`), which below `/etc` and `/opt` it does not.
 pub const BIN_DIR: &str = "/usr/libexec/ecr-credential-provider";
+/// For programs where `/usr` cannot be written to. Below `/opt/…/bin` SELinux lets a kubelet run them, as below
+/// `/usr/libexec`; below `/var/lib` it may not.
+pub const OTHER_BIN_DIRS: [&str; 2] =
+    ["/opt/ecr-credential-provider/bin", "/var/lib/ecr-credential-provider/bin"];
 /// Our file for `--image-credential-provider-config`.
 pub const PROVIDER_CONFIG: &str = "/etc/ecr-credential-provider/credential-provider-config.yaml";
 /// The AWS credentials file that our configuration names.
@@ -33,6 +37,9 @@ pub const MICROK8S_PROVIDER_CONFIG: &str =
     "/var/snap/microk8s/common/ecr-credential-provider/credential-provider-config.yaml";
 /// See [`MICROK8S_BIN_DIR`].
 pub const MICROK8S_CREDENTIALS: &str = "/var/snap/microk8s/common/ecr-credential-provider/credentials";
+
+/// Where nodes of EKS, and EKS Hybrid Nodes, have their plugins and the configuration of them.
+pub const EKS_DIR: &str = "/etc/eks/image-credential-provider";
 
 /// The one folder from which the kubelet of Talos runs plugins; system extensions fill it.
 pub const TALOS_BIN_DIR: &str = "/usr/local/lib/kubelet/credentialproviders";

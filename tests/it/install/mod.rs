@@ -4,4 +4,4 @@ mod distributions;
 mod edits;
 mod interrupted;
 mod refusals;
-mod root;
+pub(crate) mod root;

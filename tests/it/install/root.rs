@@ -11,19 +11,19 @@ use tempfile::TempDir;
 use crate::plugin::{Outcome, Plugin, binary};
 
 /// A path, and what is in the file; `-> target` makes a link.
-pub(super) type Files<'a> = &'a [(&'a str, &'a str)];
+pub(crate) type Files<'a> = &'a [(&'a str, &'a str)];
 
 pub(super) const PROGRAM: &str = "usr/libexec/ecr-credential-provider/ecr-credential-provider";
-pub(super) const CONFIG: &str = "etc/ecr-credential-provider/credential-provider-config.yaml";
+pub(crate) const CONFIG: &str = "etc/ecr-credential-provider/credential-provider-config.yaml";
 pub(super) const STATE: &str = "var/lib/ecr-credential-provider";
 
-pub(super) struct Root {
+pub(crate) struct Root {
     folder: TempDir,
 }
 
 impl Root {
     /// On the file system of the binary, so that links to it can be made.
-    pub(super) fn new(files: Files<'_>) -> Self {
+    pub(crate) fn new(files: Files<'_>) -> Self {
         Self::within(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory"), files)
     }
 
@@ -46,7 +46,7 @@ impl Root {
     }
 
     /// The same with our package installed: the very program that runs, so that nothing is copied.
-    pub(super) fn with_package(files: Files<'_>) -> Self {
+    pub(crate) fn with_package(files: Files<'_>) -> Self {
         let root = Self::new(files);
         fs::create_dir_all(root.path(PROGRAM).parent().expect("a folder")).expect("created");
         fs::hard_link(binary(), root.path(PROGRAM)).expect("linked");
@@ -62,15 +62,15 @@ impl Root {
         program
     }
 
-    pub(super) fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    pub(super) fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("a folder")).expect("created");
         if let Some(target) = text.strip_prefix("-> ") {
@@ -83,7 +83,7 @@ impl Root {
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("changed");
     }
 
-    pub(super) fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         String::from_utf8(self.bytes(path)).expect("text")
     }
 
@@ -150,7 +150,7 @@ pub(super) fn assert_same(what: &str, found: &Tree, expected: &Tree) {
 }
 
 /// The files of a node that kubeadm has made, with the packages of Debian.
-pub(super) fn kubeadm_deb() -> Vec<(&'static str, &'static str)> {
+pub(crate) fn kubeadm_deb() -> Vec<(&'static str, &'static str)> {
     kubeadm("etc/default/kubelet", KUBEADM_DEB)
 }
 
