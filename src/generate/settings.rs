@@ -16,6 +16,9 @@ impl Wanted {
         let mut defaults = Vec::new();
         if let Some(roles_anywhere) = &self.identity.roles_anywhere {
             defaults.push(roles_anywhere.to_yaml());
+            if let Some([certificate, key]) = self.places.kubelet_certificate {
+                defaults.push(format!("    certificate: {certificate}\n    privateKey: {key}\n"));
+            }
         }
         if let Some(account) =
             self.identity.service_account.as_ref().filter(|one| one.annotation != ROLE_ANNOTATION)

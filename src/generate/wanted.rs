@@ -3,8 +3,9 @@
 use super::File;
 use super::config::{self, Document, ProviderEntry, TokenAttributes};
 use crate::node::layout::{
-    BIN_DIR, CREDENTIALS, MICROK8S_BIN_DIR, MICROK8S_CREDENTIALS, MICROK8S_PROVIDER_CONFIG, PROVIDER_CONFIG,
-    RANCHER_BIN_DIR, RANCHER_CONFIG, TALOS_BIN_DIR, TALOS_CREDENTIALS, TALOS_PROVIDER_CONFIG, TALOS_SETTINGS,
+    BIN_DIR, CREDENTIALS, K3S_CERTIFICATE, MICROK8S_BIN_DIR, MICROK8S_CREDENTIALS, MICROK8S_PROVIDER_CONFIG,
+    PROVIDER_CONFIG, RANCHER_BIN_DIR, RANCHER_CONFIG, RKE2_CERTIFICATE, TALOS_BIN_DIR, TALOS_CREDENTIALS,
+    TALOS_PROVIDER_CONFIG, TALOS_SETTINGS,
 };
 use crate::node::version::Version;
 use crate::pattern::{Pattern, PatternError, Trap};
@@ -98,6 +99,8 @@ pub struct Places {
     pub settings: String,
     /// The AWS credentials file, if no other is named.
     pub credentials: &'static str,
+    /// The certificate of the kubelet and its key, if they are not where every other kubelet has them.
+    pub kubelet_certificate: Option<[&'static str; 2]>,
 }
 
 /// Who asks AWS; what is not set is not looked for.
@@ -201,7 +204,13 @@ impl Places {
             Target::Talos => (TALOS_BIN_DIR, TALOS_PROVIDER_CONFIG, TALOS_CREDENTIALS, TALOS_SETTINGS),
             _ => (BIN_DIR, PROVIDER_CONFIG, CREDENTIALS, USUAL_FILE),
         };
-        Self { bin_dir: bin_dir.into(), config: config.into(), settings: settings.into(), credentials }
+        let kubelet_certificate = match (target, distribution) {
+            (Target::K3s, _) | (Target::CloudInit, Distribution::K3s) => Some(K3S_CERTIFICATE),
+            (Target::Rke2, _) | (Target::CloudInit, Distribution::Rke2) => Some(RKE2_CERTIFICATE),
+            _ => None,
+        };
+        let [bin_dir, config, settings] = [bin_dir, config, settings].map(str::to_owned);
+        Self { bin_dir, config, settings, credentials, kubelet_certificate }
     }
 
     /// The two flags of the kubelet, without their dashes.

@@ -20,6 +20,13 @@ pub const RANCHER_CONFIG: &str = "/var/lib/rancher/credentialprovider/config.yam
 /// See [`RANCHER_CONFIG`].
 pub const RANCHER_BIN_DIR: &str = "/var/lib/rancher/credentialprovider/bin";
 
+/// The certificate of the kubelet of k3s and its key, which k3s renews itself.
+pub const K3S_CERTIFICATE: [&str; 2] =
+    ["/var/lib/rancher/k3s/agent/client-kubelet.crt", "/var/lib/rancher/k3s/agent/client-kubelet.key"];
+/// The same of RKE2.
+pub const RKE2_CERTIFICATE: [&str; 2] =
+    ["/var/lib/rancher/rke2/agent/client-kubelet.crt", "/var/lib/rancher/rke2/agent/client-kubelet.key"];
+
 /// Where kubeadm writes the flags of its `kubeletExtraArgs`.
 pub const KUBEADM_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
 /// Where an administrator adds flags: on Debian, and with RPM. Last in the command line, so they win.

@@ -103,6 +103,7 @@ const CLOUD_INIT_K3S: &str = download!("cloud-init --distribution k3s");
 const CLOUD_INIT_RKE2: &str = download!("cloud-init --distribution rke2");
 const ROLES_ANYWHERE: &str = roles_anywhere!("config");
 const ROLES_ANYWHERE_SETTINGS: &str = roles_anywhere!("settings");
+const ROLES_ANYWHERE_K3S: &str = roles_anywhere!("K3S");
 
 /// Files that people wrote, beside each README: samples of what is the reader's own, what tools want beside the
 /// configuration, and the Ansible role, which has `install` do the work.
@@ -379,10 +380,24 @@ fn the_samples_of_settings_are_read() {
     };
     assert!(ask("registrys: []").stderr.starts_with("ECRP205"), "it would say so");
     // What they name is not there, which is found out later.
-    for name in ["config.yaml", "eks-hybrid/config.yaml"] {
+    for name in ["config.yaml", "eks-hybrid/config.yaml", "identity/roles-anywhere-settings.yaml"] {
         let outcome = ask(&repository_file(&format!("node-config/{name}")));
         assert!(!outcome.stderr.starts_with("ECRP205"), "{name}: {outcome:#?}");
     }
+    for target in ["k3s", "rke2"] {
+        let folder = tempfile::tempdir().expect("a directory");
+        let outcome = generate(
+            &format!("{ROLES_ANYWHERE_K3S} --output-dir {}", folder.path().display()).replace("K3S", target),
+        );
+        assert_eq!(outcome.code, Some(0), "{outcome:#?}");
+        let text = repository_file(&folder.path().join("config.yaml").display().to_string());
+        let key = format!("    privateKey: /var/lib/rancher/{target}/agent/client-kubelet.key\n");
+        assert!(text.contains(&key), "{text}");
+        let outcome = ask(&text);
+        assert!(!outcome.stderr.starts_with("ECRP205"), "{target}: {outcome:#?}");
+    }
+    let outcome = ask(&generated("settings --service-account --role-annotation ecr.corp.example/role"));
+    assert!(outcome.stderr.starts_with("ECRP100"), "{outcome:#?}");
     let text = repository_file("node-config/eks/user-data.txt");
     let (_, rest) = text.split_once("config.yaml <<'END'\n").expect("settings");
     let outcome = ask(rest.split_once("END\n").expect("their end").0);
