@@ -1,9 +1,9 @@
 //! The two AWS configuration files, and which profile in them counts.
 
-use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::host::{self, FileError};
 use crate::settings::IdentitySetting;
@@ -70,12 +70,12 @@ pub(crate) struct AwsFile {
     /// The setting that names it.
     setting: &'static str,
     path: Option<PathBuf>,
-    content: OnceCell<Result<Option<Vec<u8>>, FileError>>,
+    content: OnceLock<Result<Option<Vec<u8>>, FileError>>,
 }
 
 impl AwsFile {
     fn new(setting: &'static str, path: Option<PathBuf>) -> Self {
-        Self { setting, path, content: OnceCell::new() }
+        Self { setting, path, content: OnceLock::new() }
     }
 
     /// Where it is.
