@@ -88,6 +88,13 @@ impl<'a> Context<'a> {
         Some((setting, self.key_pair.read(setting, self.deadline, &self.watchdog)))
     }
 
+    /// The same run for one password of many, with the deadline of a call for it. Who guards it goes on to guard the
+    /// whole run.
+    pub(crate) fn for_one_password(&self, settings: Settings) -> Result<Self, Error> {
+        let deadline = self.host.deadline(self.host.stopwatch().elapsed().saturating_add(settings.deadline));
+        Ok(Self { deadline, ..self.with_settings(settings)? })
+    }
+
     /// The same run with other settings, but the same deadline. The files that they name are checked.
     pub(crate) fn with_settings(&self, mut settings: Settings) -> Result<Self, Error> {
         if let Some(identity) = &mut settings.identity {

@@ -210,6 +210,34 @@ codes! {
         => "remove our part by hand: it is named";
     810 ServiceManager Node "the service of the kubelet cannot be restarted"
         => "see the reason, then restart it by hand";
+    850 RuntimeNotFound Node "no container runtime found"
+        => "start it, or name its socket with `--runtime-endpoint unix:///…`";
+    851 RuntimeSilent Node "the container runtime does not answer"
+        => "look at its journal (`journalctl -u containerd`, or `-u crio`)";
+    852 RuntimeDenied Node "the container runtime does not let this user in"
+        => "run this as root";
+    853 NotCri Node "what listens there does not offer version 1 of CRI"
+        => "take `cri` out of `disabled_plugins` in /etc/containerd/config.toml and restart containerd; before 1.6 it lacks this version";
+    854 ImageNotFound Node "the registry does not have the image"
+        => "check repository and tag";
+    855 PullDenied Node "the registry refuses the image"
+        => "allow the identity `ecr:BatchGetImage` and `ecr:GetDownloadUrlForLayer` on this repository; `doctor --pull IMAGE` looks closer";
+    856 DiskFull Node "the disk of the container runtime is full"
+        => "make room where it keeps its images (`df /var/lib/containerd`)";
+    857 RegistryUnreachable Node "the container runtime cannot reach the registry"
+        => "give the runtime, which is not this program, the node's proxy and CA certificates; `doctor --pull IMAGE` looks closer";
+    858 PullFailed Node "the container runtime cannot pull the image"
+        => "look at its journal (`journalctl -u containerd`, or `-u crio`)";
+    859 PullTimeout Node "the pull takes too long"
+        => "run the command again, it goes on with what is missing; `--timeout` and `--total-timeout` raise the limits";
+    860 PinFailed Node "the image is not pinned"
+        => "update containerd: since 1.7.10, and 1.6.25, it knows pinned images by their label";
+    861 ImageList Node "it is not known which images to pull"
+        => "name images, or a file with one on each line with `--file`";
+    862 Kubeadm Node "kubeadm does not list its images"
+        => "install kubeadm, or name the images";
+    863 NotAllPulled Node "not all images are pulled"
+        => "see the line of each image on stdout; run the command again, it goes on with what is missing";
 
     901 Internal Internal "internal error"
         => "please report it with this line and the output with `ECR_CREDENTIAL_PROVIDER_LOG=debug`";

@@ -63,6 +63,12 @@ impl ImageReference {
     pub(crate) fn tag_or_digest(&self) -> &str {
         self.digest.as_deref().or(self.tag.as_deref()).unwrap_or("latest")
     }
+
+    /// The name under which container runtimes keep the image: with a tag or a digest, and not with both.
+    pub(crate) fn name_at_runtime(&self) -> String {
+        let separator = if self.digest.is_some() { '@' } else { ':' };
+        format!("{}/{}{separator}{}", self.auth_key(), self.repository, self.tag_or_digest())
+    }
 }
 
 impl fmt::Display for ImageReference {

@@ -4,10 +4,10 @@
 //! link to the old one and sets the new one in its place, so there is a moment without, which is waited for. Where
 //! certificate and key are two files, they may not match for a moment.
 
-use std::cell::OnceCell;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ const MOST_INTERMEDIATES: usize = 5;
 
 /// Where to find a pair, and what was found.
 #[derive(Debug, Default)]
-pub(crate) struct KeyPairFiles(OnceCell<Result<KeyPair, Error>>);
+pub(crate) struct KeyPairFiles(OnceLock<Result<KeyPair, Error>>);
 
 impl KeyPairFiles {
     /// The pair that `setting` names.

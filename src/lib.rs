@@ -13,10 +13,10 @@
 //!
 //! | layer | modules | may use |
 //! |---|---|---|
-//! | edge | `host`, `voice`, `watchdog`, `ownership`, [`role`], `kubelet`, `docker`, `command` | the process |
+//! | edge | `host`, `voice`, `watchdog`, `ownership`, [`role`], `kubelet`, `docker`, `command`, `prepull` | the process |
 //! | edge, reading only | [`node`] | the files of the kubelet, and what it prints as its version, by way of `host` |
 //! | edge, writing | [`install`] | the files of a node, its service manager |
-//! | orchestration | `context`, `aws_files`, `key_pair`, `provider`, `tokens`, `cache`, `aws`, `records` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws` |
+//! | orchestration | `context`, `aws_files`, `key_pair`, `provider`, `tokens`, `cache`, `aws`, `records`, `cri` | files in the directory of `cache`, and those that the settings name for `records`; the network, through the AWS SDK, and the `credential_process` in `aws`; the socket of the container runtime in `cri` |
 //! | core | [`protocol`], [`service_account`], [`arn`], [`image`], [`pattern`], [`registry`], [`partition`], [`token`], [`freshness`], [`clock`], [`duration`], [`settings`], [`x509`], [`generate`], [`secret`], [`error`], `latest`, `migrate`, `words` | their arguments; names of files from `node::layout` |
 
 pub mod arn;
@@ -26,6 +26,7 @@ mod cache;
 pub mod clock;
 mod command;
 mod context;
+mod cri;
 mod dmi;
 mod docker;
 pub mod duration;
@@ -45,6 +46,7 @@ pub mod node;
 mod ownership;
 pub mod partition;
 pub mod pattern;
+mod prepull;
 pub mod protocol;
 mod provider;
 mod records;

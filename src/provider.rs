@@ -14,7 +14,7 @@ use crate::tokens::{self, Source, Supply};
 
 /// How long the kubelet may remember that ECR Public goes without a password on this node. Short enough
 /// that a repaired permission takes effect soon, long enough that a burst of pulls asks once.
-const PUBLIC_WITHOUT_PASSWORD: GoDuration = GoDuration::from_secs(300);
+pub(crate) const PUBLIC_WITHOUT_PASSWORD: GoDuration = GoDuration::from_secs(300);
 
 /// What an image or a server stands for: a registry, or a stranger.
 #[derive(Debug)]

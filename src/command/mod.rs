@@ -9,6 +9,7 @@ mod latest_tag;
 mod login;
 mod migrate;
 mod on_host;
+mod prepull;
 
 use std::ffi::OsString;
 
@@ -24,6 +25,7 @@ use self::latest_tag::LatestTagCommand;
 use self::login::{CredentialsCommand, LoginPasswordCommand};
 use self::migrate::MigrateCommand;
 use self::on_host::OnHostCommand;
+use self::prepull::PrepullCommand;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::kubelet;
@@ -75,6 +77,8 @@ enum Command {
     Install(Box<InstallCommand>),
     /// Bring back what was there before `install`
     Uninstall(UninstallCommand),
+    /// Have the container runtime of this node pull images, with passwords for ECR
+    Prepull(PrepullCommand),
 }
 
 const TRY_IT: &str = "\
@@ -118,6 +122,7 @@ impl Command {
             Self::Migrate(command) => migrate::run(command),
             Self::Install(command) => install::install(host, command),
             Self::Uninstall(command) => install::uninstall(host, command),
+            Self::Prepull(command) => prepull::run(host, record, command),
         }
     }
 }

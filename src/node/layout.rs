@@ -59,3 +59,15 @@ pub const TALOS_SETTINGS: &str = "/var/lib/kubelet/ecr-credential-provider/confi
 
 /// Our drop-in, where no environment file takes flags. It must sort after the one that has the command line.
 pub const OWN_DROP_IN: &str = "zz-ecr-credential-provider.conf";
+/// The kubelet's settings on a kubeadm node, from the strongest to the weakest: those of this node, and those of all.
+pub const KUBELET_SETTINGS: [&str; 2] =
+    ["/var/lib/kubelet/instance-config.yaml", "/var/lib/kubelet/config.yaml"];
+/// Where container runtimes listen: those that `crictl` looks for, k3s and RKE2, k0s, MicroK8s.
+pub const RUNTIME_SOCKETS: [&str; 6] = [
+    "/run/containerd/containerd.sock",
+    "/run/crio/crio.sock",
+    "/run/cri-dockerd.sock",
+    "/run/k3s/containerd/containerd.sock",
+    "/run/k0s/containerd.sock",
+    "/var/snap/microk8s/common/run/containerd.sock",
+];

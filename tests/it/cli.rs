@@ -38,6 +38,7 @@ Commands:
   migrate          Find what is left of rotated pull secrets, and the order in which it goes
   install          Make this program a provider of this node's kubelet
   uninstall        Bring back what was there before `install`
+  prepull          Have the container runtime of this node pull images, with passwords for ECR
 
 Options:
   -h, --help

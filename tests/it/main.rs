@@ -26,6 +26,8 @@ mod network;
 mod node_config;
 mod on_host;
 mod plugin;
+mod prepull;
+mod protos;
 mod records;
 mod requests;
 mod roles_anywhere;

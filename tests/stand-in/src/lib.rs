@@ -12,6 +12,7 @@ pub mod aws;
 pub mod cases;
 pub mod cluster;
 pub mod configurations;
+pub mod cri;
 pub mod distribution;
 pub mod http;
 pub mod images;
