@@ -10,8 +10,10 @@ use crate::cri::endpoint;
 use crate::duration::GoDuration;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
+use crate::node;
 use crate::prepull::{self, Manner, kubeadm, list};
 use crate::records::Record;
+use crate::secret::Secret;
 use crate::settings::Configuration;
 
 /// How much longer than all pulls the run itself may take, to say how they ended.
@@ -21,6 +23,21 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_help = EXAMPLES)]
 pub(crate) struct PrepullCommand {
+    #[command(flatten)]
+    wanted: Wanted,
+    /// The socket of the container runtime, such as unix:///run/containerd/containerd.sock; else
+    /// CONTAINER_RUNTIME_ENDPOINT, what the kubelet of this node uses, or the first usual one that answers
+    #[arg(long, value_name = "SOCKET")]
+    runtime_endpoint: Option<String>,
+    #[command(flatten)]
+    how: How,
+    /// Set once this process has the environment that the kubelet would give it, too
+    #[arg(long, hide = true)]
+    as_plugin: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Wanted {
     /// Images, as pods name them
     #[arg(value_name = "IMAGE")]
     images: Vec<String>,
@@ -37,10 +54,10 @@ pub(crate) struct PrepullCommand {
     /// Also the image of which the container runtime makes the sandbox of each pod (pause)
     #[arg(long)]
     sandbox: bool,
-    /// The socket of the container runtime, such as unix:///run/containerd/containerd.sock; else
-    /// CONTAINER_RUNTIME_ENDPOINT, what the kubelet of this node uses, or the first usual one that answers
-    #[arg(long, value_name = "SOCKET")]
-    runtime_endpoint: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct How {
     /// How many images to pull at a time
     #[arg(long, value_name = "N", default_value = "4")]
     jobs: NonZeroUsize,
@@ -73,29 +90,33 @@ Exit status: 0 all images are present; 1 one is not, or is not pinned; 2 wrong a
 
 /// Runs the command.
 pub(crate) fn run(host: &Host, record: &Record, command: &PrepullCommand) -> Result<(), Error> {
+    if !command.as_plugin {
+        start_as_plugin(host);
+    }
     within_deadline(host, record, |configuration, context| {
-        let longest = command.total_timeout.as_std();
+        let longest = command.how.total_timeout.as_std();
         context.watchdog.move_deadline(host.deadline(longest.saturating_add(LAST_WORDS)));
         pull(command, configuration, context)
     })
 }
 
+/// Starts anew with what the kubelet of this node would give its plugin, for which the administrator named key and
+/// proxy, as far as this shell does not say otherwise. Where no kubelet would ask this program, this shell is all.
+fn start_as_plugin(host: &Host) {
+    let Some(plugin) = node::plugin(Path::new("/"), Path::new("/proc/self/exe")) else { return };
+    let ours = host.variables().filter_map(|(name, value)| {
+        Some((name.to_str()?.to_owned(), Secret::from(value.to_str()?.to_owned())))
+    });
+    let ours: Vec<_> = ours.collect();
+    let environment = plugin.environment.iter().flatten().chain(&plugin.provider.env).chain(&ours);
+    // It returns if it fails; then this shell has to do.
+    let _ = host.start_anew("--as-plugin", environment);
+}
+
 fn pull(command: &PrepullCommand, configuration: &Configuration, context: &Context<'_>) -> Result<(), Error> {
-    let mut images = command.images.clone();
-    for path in &command.file {
-        images.extend(list::read(path)?);
-    }
-    if let Some(version) = &command.kubeadm {
-        context.watchdog.enter("running kubeadm");
-        let version = Some(version.as_str()).filter(|version| !version.is_empty());
-        if version.is_some() && command.kubeadm_config.is_some() {
-            let cause =
-                "`--kubeadm VERSION` and `--kubeadm-config` exclude each other: the file names the version";
-            return Err(Error::new(Code::Usage, cause));
-        }
-        images.extend(kubeadm::images(version, command.kubeadm_config.as_deref())?);
-    }
-    let wants_sandbox = command.sandbox || command.kubeadm.is_some();
+    let wanted = &command.wanted;
+    let mut images = images_of(wanted, context)?;
+    let wants_sandbox = wanted.sandbox || wanted.kubeadm.is_some();
     if images.is_empty() && !wants_sandbox {
         return Err(Error::new(Code::ImageList, "no image is named"));
     }
@@ -106,20 +127,33 @@ fn pull(command: &PrepullCommand, configuration: &Configuration, context: &Conte
     if wants_sandbox {
         match runtime.sandbox_image() {
             Ok(image) => images.push(image),
-            Err(error) if command.sandbox => return Err(error),
+            Err(error) if wanted.sandbox => return Err(error),
             // kubeadm has listed one that most runtimes use.
             Err(error) => host::write_stderr(&format!("note: without the sandbox image: {}", error.cause())),
         }
     }
-    let manner = Manner {
-        jobs: command.jobs,
-        retries: command.retries,
-        always: command.always,
-        pin: command.pin,
-        timeout: command.timeout.as_std(),
-        total_timeout: command.total_timeout.as_std(),
-    };
+    let How { jobs, retries, pin, always, timeout, total_timeout } = command.how;
+    let (timeout, total_timeout) = (timeout.as_std(), total_timeout.as_std());
+    let manner = Manner { jobs, retries, always, pin, timeout, total_timeout };
     prepull::pull(&images, &manner, &runtime, configuration, context)
+}
+
+fn images_of(wanted: &Wanted, context: &Context<'_>) -> Result<Vec<String>, Error> {
+    let mut images = wanted.images.clone();
+    for path in &wanted.file {
+        images.extend(list::read(path)?);
+    }
+    if let Some(version) = &wanted.kubeadm {
+        context.watchdog.enter("running kubeadm");
+        let version = Some(version.as_str()).filter(|version| !version.is_empty());
+        if version.is_some() && wanted.kubeadm_config.is_some() {
+            let cause =
+                "`--kubeadm VERSION` and `--kubeadm-config` exclude each other: the file names the version";
+            return Err(Error::new(Code::Usage, cause));
+        }
+        images.extend(kubeadm::images(version, wanted.kubeadm_config.as_deref())?);
+    }
+    Ok(images)
 }
 
 /// A word that can be a version; an image that follows `--kubeadm` by mistake is none.

@@ -80,11 +80,22 @@ pub struct Plugin {
 
 /// What the kubelet gives to this program when it asks it for `image`; none if it would not ask it.
 pub fn plugin_for(root: &Path, image: &ImageReference, this_program: &Path) -> Option<Plugin> {
+    find_plugin(root, this_program, |provider| {
+        let mut patterns = provider.match_images.iter().filter_map(|it| it.value.parse::<Pattern>().ok());
+        patterns.any(|pattern| pattern.matches(image).is_ok())
+    })
+}
+
+/// What the kubelet gives to this program when it asks it for some image; none if it asks it for none.
+pub fn plugin(root: &Path, this_program: &Path) -> Option<Plugin> {
+    find_plugin(root, this_program, |_| true)
+}
+
+fn find_plugin(root: &Path, this_program: &Path, is_asked: impl Fn(&Provider) -> bool) -> Option<Plugin> {
     let findings = &mut Vec::new();
     let (config, bin_dir) = both(find_flags(root, findings)?, findings)?;
     let is_for = |provider: &Provider| {
-        let mut patterns = provider.match_images.iter().filter_map(|it| it.value.parse::<Pattern>().ok());
-        patterns.any(|pattern| pattern.matches(image).is_ok())
+        is_asked(provider)
             && matches!(
                 binary::look(root, &bin_dir, &provider.name, this_program),
                 Binary::ThisProgram | Binary::OtherFile

@@ -13,6 +13,7 @@ use stand_in::configurations::{self, FOLDER};
 
 use crate::judge;
 use crate::node::{BIN_DIR, CACHE, KEY_FILE, Node, image};
+use crate::{prepull, protos};
 use stand_in::cases::Case;
 use stand_in::process::run;
 use stand_in::vendor::{REGISTRY, REPOSITORIES};
@@ -32,6 +33,14 @@ pub(crate) const CASES: &[(&str, Case<Node>)] = &[
     ("an_expired_token_of_moto_is_refused", moto),
     ("the_protocol_v1beta1_works", v1beta1),
     ("the_protocol_v1alpha1_works", v1alpha1),
+    ("prepull_fills_an_empty_node_for_pods_that_never_pull", prepull::fills_an_empty_node),
+    ("prepull_names_what_fails_and_pulls_the_rest", prepull::names_what_fails),
+    ("prepull_goes_on_after_it_was_killed", prepull::goes_on_after_it_was_killed),
+    ("prepull_brings_the_pause_image_before_the_kubelet", prepull::brings_the_pause_image),
+    ("prepull_pins_by_a_label_that_this_containerd_is_too_old_for", prepull::pins_by_label),
+    ("prepull_pins_for_containerd_2", prepull::pins_for_containerd_2),
+    ("prepull_pulls_the_images_of_kubeadm", prepull::pulls_the_images_of_kubeadm),
+    ("prepull_speaks_the_published_protobufs", protos::are_the_published_ones),
     ("mistakes_in_the_configuration_end_the_kubelet", mistakes),
     ("validate_agrees_with_the_kubelet_on_a_table", agreement),
     ("validate_agrees_with_the_kubelet_on_variants", variants),

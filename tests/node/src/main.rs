@@ -4,6 +4,8 @@ mod agreement;
 mod cases;
 mod judge;
 mod node;
+mod prepull;
+mod protos;
 
 use std::process::ExitCode;
 

@@ -20,11 +20,13 @@ use stand_in::http;
 use stand_in::images::Image;
 use stand_in::process::{Process, SOON, eventually, read, run, write};
 use stand_in::tls::TestCa;
-use stand_in::vendor::{NAMESPACE, REGISTRY, TAG, push_images};
+use stand_in::vendor::{NAMESPACE, PAUSE, REGISTRY, TAG, push_images};
 
 use crate::judge::Judge;
 
-const SANDBOX: &str = "node.test/pause:1";
+/// The pause image, from the same registry.
+pub(crate) const SANDBOX: &str =
+    "571600876202.dkr.ecr.eu-central-1.amazonaws.com/softwareimprovementgroup/pause:1";
 
 pub(crate) const BIN_DIR: &str = "/usr/libexec/ecr-credential-provider";
 const CONFIG: &str = "/etc/ecr-credential-provider/credential-provider-config.yaml";
@@ -60,6 +62,14 @@ impl Places {
     fn image_program(&self) -> Result<Vec<u8>> {
         std::fs::read(self.tools.join("image-program")).context("reading the program of the images")
     }
+}
+
+/// Another containerd.
+pub(crate) struct ContainerdTwo {
+    /// Has a program `containerd`, which knows its configuration.
+    pub(crate) folder: PathBuf,
+    pub(crate) socket: PathBuf,
+    _process: Process,
 }
 
 /// A node that runs.
@@ -227,6 +237,40 @@ impl Node {
         Ok((moto, format!("http://{url}")))
     }
 
+    /// Starts containerd 2 beside the containerd of the node, for pulling alone.
+    pub(crate) fn start_containerd_2(&self) -> Result<ContainerdTwo> {
+        let folder = self.places.work.join("containerd-2");
+        let (config, socket) = (folder.join("config.toml"), folder.join("containerd.sock"));
+        write(&config, containerd_2_settings(&folder, &self.places.work.join("containerd/certs.d")))?;
+        // Whoever runs `containerd` with this folder in PATH asks this one.
+        let program = folder.join("containerd");
+        let script = format!(
+            "#!/bin/sh\nexec {} --config {} \"$@\"\n",
+            self.tool("containerd-2").display(),
+            config.display()
+        );
+        write(&program, script)?;
+        run(Command::new("chmod").arg("0755").arg(&program))?;
+        let mut process =
+            Process::start("containerd-2", &mut Command::new(&program), &self.places.tools.join("logs"))?;
+        let address = socket.display().to_string();
+        eventually("containerd 2 to answer", SOON, || {
+            process.check()?;
+            Ok(run(Command::new("ctr").args(["--address", &address, "version"])).ok())
+        })?;
+        Ok(ContainerdTwo { folder, socket, _process: process })
+    }
+
+    /// A program that was built or installed for the test.
+    pub(crate) fn tool(&self, name: &str) -> PathBuf {
+        self.places.tools.join(name)
+    }
+
+    /// The root of the repository.
+    pub(crate) fn repository(&self) -> &Path {
+        &self.places.repository
+    }
+
     /// Runs `doctor` on this node, as an administrator does.
     #[expect(clippy::unused_self, reason = "there is one node, but the answer is about this one")]
     pub(crate) fn doctor(&self, arguments: &[&str]) -> Result<Output> {
@@ -357,7 +401,7 @@ fn start_containerd(ca: &TestCa, places: &Places) -> Result<Process> {
         Ok(run(Command::new("ctr").arg("version")).ok())
     })?;
     let archive = folder.join("sandbox.tar");
-    write(&archive, Image::new(&places.image_program()?, SANDBOX)?.archive(SANDBOX)?)?;
+    write(&archive, Image::new(&places.image_program()?, PAUSE)?.archive(SANDBOX)?)?;
     run(Command::new("ctr").args(["--namespace", "k8s.io", "images", "import"]).arg(archive))?;
     Ok(containerd)
 }
@@ -379,6 +423,26 @@ conf_dir = "{folder}/cni"
 runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.grpc.v1.cri".registry]
 config_path = "{folder}/certs.d"
+"#
+    )
+}
+
+fn containerd_2_settings(folder: &Path, certs: &Path) -> String {
+    let (folder, certs) = (folder.display(), certs.display());
+    format!(
+        r#"version = 3
+root = "{folder}/root"
+state = "{folder}/state"
+oom_score = 0
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.blockfile", "io.containerd.snapshotter.v1.erofs"]
+[grpc]
+address = "{folder}/containerd.sock"
+[ttrpc]
+address = "{folder}/ttrpc.sock"
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+sandbox = "{SANDBOX}"
+[plugins.'io.containerd.cri.v1.images'.registry]
+config_path = "{certs}"
 "#
     )
 }

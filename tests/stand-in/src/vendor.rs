@@ -24,6 +24,9 @@ pub const REPOSITORIES: [&str; 9] = [
 /// Their version.
 pub const TAG: &str = "1.0.20250603";
 
+/// The repository of a pause image, with the tag `1`, that is mirrored there.
+pub const PAUSE: &str = "softwareimprovementgroup/pause";
+
 /// Fills a storage with these images, which run `program`, through a registry without a password that is gone
 /// afterwards.
 pub fn push_images(storage: &Distribution, program: &[u8]) -> Result<()> {
@@ -33,5 +36,6 @@ pub fn push_images(storage: &Distribution, program: &[u8]) -> Result<()> {
         let name = format!("{NAMESPACE}/{repository}");
         Image::new(program, &name)?.push(address, &name, TAG)?;
     }
+    Image::new(program, PAUSE)?.push(address, PAUSE, "1")?;
     registry.check()
 }
