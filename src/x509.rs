@@ -180,8 +180,9 @@ fn time(element: AnyRef<'_>) -> Result<Timestamp, NotACertificate> {
         return Err(NotACertificate);
     }
     let time = DateTime::new(number(0, 4)?, small(4)?, small(6)?, small(8)?, small(10)?, small(12)?, 0);
-    let time = time.and_then(|time| TimeZone::UTC.to_timestamp(time));
-    time.map_err(|_| NotACertificate)
+    let time = time.map_err(|_| NotACertificate)?;
+    // The end of the year 9999 stands for no end (RFC 5280, 4.1.2.5), and is a day too late for the library.
+    Ok(TimeZone::UTC.to_timestamp(time).unwrap_or(Timestamp::MAX))
 }
 
 /// One part of a name, such as the country.
@@ -243,6 +244,66 @@ mod tests {
         ];
         for (name, text) in rows {
             assert_eq!(name_in_words(&name).as_deref(), text, "{name:?}");
+        }
+    }
+
+    fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+        [&[tag, u8::try_from(content.len()).expect("short")], content].concat()
+    }
+
+    #[test]
+    fn a_time_is_read_in_both_forms() {
+        let rows: [(u8, &[u8], Option<&str>); 8] = [
+            (0x17, b"261125022512Z", Some("2026-11-25T02:25:12Z")),
+            (0x17, b"491231235959Z", Some("2049-12-31T23:59:59Z")),
+            (0x17, b"500101000000Z", Some("1950-01-01T00:00:00Z")),
+            (0x18, b"20500101000000Z", Some("2050-01-01T00:00:00Z")),
+            (0x18, b"99991231235959Z", Some("9999-12-30T22:00:00.999999999Z")),
+            (0x17, b"261325022512Z", None),
+            (0x17, b"2611250225Z", None),
+            (0x17, b"261125022512+0100", None),
+        ];
+        for (tag, text, expected) in rows {
+            let der = element(tag, text);
+            let found = time(AnyRef::try_from(der.as_slice()).expect("an element"));
+            assert_eq!(found.ok().map(|time| time.to_string()).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    /// Certificate, of which nothing matters but the number.
+    fn numbered(serial: &[u8]) -> Certificate {
+        let oid = element(0x30, &[0x06, 0x01, 0x2a]);
+        let times = [element(0x17, b"261125022512Z"), element(0x17, b"261125022512Z")].concat();
+        let (empty, validity) = (element(0x30, &[]), element(0x30, &times));
+        let body =
+            [element(0x02, serial), oid.clone(), empty.clone(), validity, empty.clone(), empty].concat();
+        let der = element(0x30, &[element(0x30, &body), oid, element(0x03, &[0])].concat());
+        Certificate::of(&der).expect("a certificate")
+    }
+
+    #[test]
+    fn a_serial_number_of_any_length_is_written_in_decimal() {
+        let rows: [(&[u8], &str); 6] = [
+            (&[0], "0"),
+            (&[9], "9"),
+            (&[0x00, 0xff], "255"),
+            (&[0x01, 0x00, 0x00], "65536"),
+            (
+                &[0x00, 0xf1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
+                "320354392743577967845958275774511189776",
+            ),
+            (&[0x7f; 20], "727885129180488904360266563744972327436484050815"),
+        ];
+        for (serial, decimal) in rows {
+            assert_eq!(numbered(serial).serial(), decimal, "{serial:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_end_the_program(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _ = Certificate::of(&bytes);
+            let _ = Certificate::of(&[&[0x30, 0x81, u8::try_from(bytes.len()).unwrap_or(0)], &bytes[..]].concat());
         }
     }
 }
