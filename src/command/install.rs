@@ -28,9 +28,6 @@ pub(crate) struct InstallCommand {
     dry_run: bool,
     #[command(flatten)]
     node: NodeOptions,
-    /// The kind of node, where more than one is installed
-    #[arg(long, value_enum, value_name = "KIND")]
-    distribution: Option<Kind>,
     #[command(flatten, next_help_heading = "Images")]
     images: Images,
     #[command(flatten, next_help_heading = "Identity")]
@@ -62,6 +59,9 @@ struct NodeOptions {
     /// The root of another file system: the image of a node, in which nothing runs
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// The kind of node, where more than one is installed
+    #[arg(long, value_enum, value_name = "KIND")]
+    distribution: Option<Kind>,
     /// Change the files and leave the restart of the kubelet to you
     #[arg(long)]
     no_restart: bool,
@@ -112,7 +112,14 @@ impl NodeOptions {
             None => Path::new("/"),
         };
         let limit = self.timeout.as_std();
-        Ok(Node { root, is_live, restarts: !self.no_restart, limit, stopwatch: host.stopwatch() })
+        Ok(Node {
+            root,
+            is_live,
+            kind: self.distribution,
+            restarts: !self.no_restart,
+            limit,
+            stopwatch: host.stopwatch(),
+        })
     }
 }
 
@@ -155,13 +162,13 @@ impl InstallCommand {
         let settings = wanted.needs_settings().then(|| generate::files(Target::Settings, &wanted));
         let settings = settings.transpose().map_err(refused)?.and_then(|mut files| files.pop());
         let settings = settings.map(|file| (PathBuf::from(file.goes_to), file.text));
-        Ok(Wanted { entry: wanted.provider(), kind: self.distribution, missing, settings, version })
+        Ok(Wanted { entry: wanted.provider(), kind: self.node.distribution, missing, settings, version })
     }
 
     /// A snap that is confined may not look into `/etc`.
     fn usual_credentials(&self, root: &Path) -> &'static str {
         let is_snap =
-            distribution::detect(root, self.distribution).is_ok_and(|node| node.kind == Kind::Microk8s);
+            distribution::detect(root, self.node.distribution).is_ok_and(|node| node.kind == Kind::Microk8s);
         if is_snap && !is_there(root, CREDENTIALS) { MICROK8S_CREDENTIALS } else { CREDENTIALS }
     }
 }

@@ -33,6 +33,14 @@ pub(crate) fn is_well() -> bool {
     look(None).is_ok()
 }
 
+/// The flags of the process, where it runs and they can be seen.
+pub(crate) fn flags_of_process() -> Option<Flags> {
+    let all = kubelet::running(Path::new("/")).into_iter();
+    let mut visible =
+        all.filter(|kubelet| kubelet.program == Program::Kubelet && is_of_this_machine(kubelet.pid));
+    visible.next().map(|kubelet| kubelet.flags)
+}
+
 /// Waits until it is, and stays so; or says why it is not, when the time is over. `flags` are those that it must have,
 /// where they can be seen.
 pub(crate) fn wait(flags: &Flags, limit: Duration, stopwatch: Stopwatch) -> Result<(), String> {

@@ -11,6 +11,7 @@ use crate::error::{Code, Error};
 use crate::generate::config::{Document, ProviderEntry};
 use crate::host;
 use crate::node::distribution::{self, Distribution, Kind, Route};
+use crate::node::flags::Flags;
 use crate::node::layout::{BIN_DIR, NAME};
 use crate::node::root;
 use crate::node::version::Version;
@@ -50,14 +51,22 @@ impl Plan {
         self.changes.iter().any(|change| change.path.starts_with("/etc/systemd/system"))
     }
 
+    /// The flags that the kubelet has in the end.
+    pub fn flags(&self) -> Flags {
+        let text = |path: &Path| Some(path.display().to_string());
+        Flags { config: text(&self.places.config), bin_dir: text(&self.places.bin_dir) }
+    }
+
     /// Whether the kubelet has to start anew: it reads its configuration only then. A program alone it runs anew.
     pub fn needs_restart(&self) -> bool {
-        let is_read = |change: &Change| {
-            !matches!(change.after, State::Folder(_))
-                && change.path.file_name().is_none_or(|name| name != NAME)
-        };
-        self.changes.iter().any(is_read)
+        let is_file = |change: &&Change| !matches!(change.after, State::Folder(_));
+        self.changes.iter().filter(is_file).any(|change| is_read_at_start(&change.path))
     }
+}
+
+/// Whether a path is something else than the program.
+pub(crate) fn is_read_at_start(path: &Path) -> bool {
+    path.file_name().is_none_or(|name| name != NAME)
 }
 
 /// Makes a plan. `program` is a path of the file to install, as it is seen from here.

@@ -11,7 +11,7 @@ use super::undo::{self, Undo};
 use super::{check, diff, health};
 use crate::error::{Code, Error};
 use crate::host::{self, Stopwatch};
-use crate::node::distribution::{self, Distribution, Route};
+use crate::node::distribution::{self, Distribution, Kind, Route};
 use crate::node::flags::Flags;
 use crate::node::layout::NAME;
 use crate::node::root;
@@ -22,6 +22,8 @@ use crate::node::version::Version;
 pub(crate) struct Node<'a> {
     /// The root of its file system.
     pub(crate) root: &'a Path,
+    /// Its kind, where it cannot be found out.
+    pub(crate) kind: Option<Kind>,
     /// Whether its kubelet may be running and can be restarted from here.
     pub(crate) is_live: bool,
     /// Whether to restart it.
@@ -58,7 +60,8 @@ impl Install<'_> {
         let lock = if self.dry_run { None } else { take_lock(root)? };
         let journal = Journal::read(root)?;
         let planned = plan::plan(root, &journal, &self.wanted, Path::new(PROGRAM));
-        let plan = planned.inspect_err(|_| drop_empty_folders(root, &journal))?;
+        let plan = planned.and_then(|plan| self.refuse_unknown_flags(plan));
+        let plan = plan.inspect_err(|_| drop_empty_folders(root, &journal))?;
         self.show(&plan);
         let version = self.wanted.version;
         let is_sound = check::planned(root, &plan.places, &plan.changes, version);
@@ -74,6 +77,24 @@ impl Install<'_> {
         prepared.apply(&journal)?;
         drop(lock);
         Ok(Outcome::Done(plan.places.bin_dir.join(NAME)))
+    }
+
+    /// A kubelet must not get a second pair of flags beside one whose origin is not known here.
+    fn refuse_unknown_flags(&self, plan: Plan) -> Result<Plan, Error> {
+        let running = health::flags_of_process().filter(|flags| self.node.is_live && !flags.are_absent());
+        let Some(flags) = running.filter(|_| plan.distribution.flags.are_absent()) else { return Ok(plan) };
+        if plan.flags() == flags || plan.distribution.route == Route::DefaultPath {
+            return Ok(plan);
+        }
+        let name = |value: &Option<String>| value.clone().unwrap_or_default();
+        let cause = format!(
+            "the kubelet runs with providers in `{}`, `{}`, but nothing that is known here gives it these flags",
+            name(&flags.config),
+            name(&flags.bin_dir)
+        );
+        Err(Error::new(Code::NodeUnclear, cause).with_remedy(
+            "if you have just removed the flags, restart the kubelet first; else add the provider to its configuration by hand",
+        ))
     }
 
     /// What was found, and what would change.
@@ -128,7 +149,8 @@ impl Prepared<'_> {
             service.reload()?;
         }
         if restarts {
-            node.restart(service, &self.flags()).map_err(|error| node.take_back(&error, Some(service)))?;
+            node.restart(service, &self.plan.flags())
+                .map_err(|error| node.take_back(&error, Some(service)))?;
         } else if *is_due {
             say(&format!("not restarted (--no-restart); to do it: {}", service.restart_in_words()));
             return Ok(());
@@ -150,16 +172,11 @@ impl Prepared<'_> {
         // As the kubelet will get them.
         let found = distribution::flags_in_force(node.root, &plan.distribution);
         let needs_none = plan.distribution.route == Route::DefaultPath && found.are_absent();
-        if needs_none || found == self.flags() {
+        if needs_none || found == self.plan.flags() {
             return Ok(());
         }
         let cause = format!("`{}` would start with other flags: {found:?}", plan.distribution.service);
         Err(Error::new(Code::InstallRefused, cause))
-    }
-
-    fn flags(&self) -> Flags {
-        let text = |path: &Path| Some(path.display().to_string());
-        Flags { config: text(&self.plan.places.config), bin_dir: text(&self.plan.places.bin_dir) }
     }
 }
 
@@ -208,20 +225,25 @@ impl Node<'_> {
         Ok(())
     }
 
+    /// The flags that the kubelet gets when it starts, if that is known.
+    fn flags_in_force(&self) -> Flags {
+        let found = distribution::detect(self.root, self.kind);
+        found.map(|found| distribution::flags_in_force(self.root, &found)).unwrap_or_default()
+    }
+
     /// Undoes what is not known to be good, because of `error`, and restarts the kubelet if it had been restarted.
     fn take_back(&self, error: &Error, restarted: Option<&Service>) -> Error {
         say(&format!("taking everything back: {}", error.cause()));
         let undone = self.undo_unsettled();
-        let Err(second) = undone.and_then(|()| match restarted {
-            Some(service) => service.reload().and_then(|()| service.restart()),
-            None => Ok(()),
-        }) else {
-            return match restarted {
-                Some(_) => Error::new(Code::RolledBack, error.cause()),
-                None => error.clone(),
-            };
-        };
-        Error::new(Code::RollbackFailed, format!("{}; and then {}", error.cause(), second.cause()))
+        let back = undone
+            .and_then(|()| restarted.map_or(Ok(()), |service| self.restart(service, &self.flags_in_force())));
+        match (back, restarted) {
+            (Ok(()), None) => error.clone(),
+            (Ok(()), Some(_)) => Error::new(Code::RolledBack, error.cause()),
+            (Err(second), _) => {
+                Error::new(Code::RollbackFailed, format!("{}; and then {}", error.cause(), second.cause()))
+            }
+        }
     }
 
     fn undo_unsettled(&self) -> Result<(), Error> {
@@ -263,28 +285,33 @@ impl Uninstall<'_> {
             say("nothing was changed (--dry-run)");
             return Ok(());
         }
-        let distribution = distribution::detect(node.root, None).ok();
-        let was_well = node.is_live && health::is_well();
+        let needs_restart = node.is_live && undo.paths.iter().any(|path| plan::is_read_at_start(path));
+        let was_well = needs_restart && health::is_well();
         perform(node.root, &undo.steps)?;
-        let service = distribution.map(|distribution| node.service(&distribution));
-        if let (Some(service), true) = (&service, node.is_live) {
-            self.restart(service, was_well)?;
+        if needs_restart {
+            self.restart(was_well)?;
         }
         perform(node.root, &Journal::remove(node.root))
     }
 
-    fn restart(&self, service: &Service, was_well: bool) -> Result<(), Error> {
-        if !self.node.restarts {
+    fn restart(&self, was_well: bool) -> Result<(), Error> {
+        let node = &self.node;
+        let found = distribution::detect(node.root, node.kind);
+        let found = found.map_err(|unknown| {
+            let cause = format!("the files are back, but which service is it: {unknown}");
+            Error::new(Code::ServiceManager, cause)
+                .with_remedy("restart the kubelet by hand, then run `uninstall` again")
+        })?;
+        let service = node.service(&found);
+        if !node.restarts {
             say(&format!("not restarted (--no-restart); to do it: {}", service.restart_in_words()));
             return Ok(());
         }
         if !was_well {
             return service.reload();
         }
-        let flags = distribution::detect(self.node.root, None)
-            .map(|found| distribution::flags_in_force(self.node.root, &found))
-            .unwrap_or_default();
-        self.node.restart(service, &flags).map_err(|error| Error::new(Code::ServiceManager, error.cause()))
+        let outcome = node.restart(&service, &node.flags_in_force());
+        outcome.map_err(|error| Error::new(Code::ServiceManager, error.cause()))
     }
 }
 

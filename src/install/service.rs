@@ -55,7 +55,7 @@ impl Service {
 
     /// The last line of the service's journal that says why it does not run; none if it cannot be had.
     pub(crate) fn last_words(&self) -> Option<String> {
-        let arguments = ["--unit", &self.name, "--lines", "200", "--output", "cat", "--no-pager"];
+        let arguments = ["--unit", &self.name, "--since", "-5min", "--output", "cat", "--no-pager"];
         let text = run(Command::new("journalctl").args(arguments), LONGEST_RUN, self.stopwatch).ok()?;
         let is_failure =
             |line: &&str| line.starts_with(['E', 'F']) || line.contains("\"err\"") || line.contains(" err=");

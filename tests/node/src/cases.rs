@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use stand_in::aws::{Fault, StatusCode};
 use stand_in::configurations::{self, FOLDER};
 
+use crate::installation;
 use crate::judge;
 use crate::node::{BIN_DIR, CACHE, KEY_FILE, Node, image};
 use crate::{prepull, protos};
@@ -42,6 +43,10 @@ pub(crate) const CASES: &[(&str, Case<Node>)] = &[
     ("prepull_pulls_the_images_of_kubeadm", prepull::pulls_the_images_of_kubeadm),
     ("prepull_speaks_the_published_protobufs", protos::are_the_published_ones),
     ("mistakes_in_the_configuration_end_the_kubelet", mistakes),
+    ("install_has_a_kubelet_that_runs_pull_and_uninstall_takes_it_back", installation::there_and_back),
+    ("install_goes_on_after_it_was_killed", installation::killed),
+    ("install_takes_everything_back_if_the_kubelet_does_not_start", installation::taken_back),
+    ("install_refuses_flags_of_unknown_origin", installation::unknown_flags),
     ("validate_agrees_with_the_kubelet_on_a_table", agreement),
     ("validate_agrees_with_the_kubelet_on_variants", variants),
 ];

@@ -2,10 +2,12 @@
 
 mod agreement;
 mod cases;
+mod installation;
 mod judge;
 mod node;
 mod prepull;
 mod protos;
+mod service;
 
 use std::process::ExitCode;
 

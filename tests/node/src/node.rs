@@ -23,6 +23,7 @@ use stand_in::tls::TestCa;
 use stand_in::vendor::{NAMESPACE, PAUSE, REGISTRY, TAG, push_images};
 
 use crate::judge::Judge;
+use crate::service;
 
 /// The pause image, from the same registry.
 pub(crate) const SANDBOX: &str =
@@ -100,14 +101,10 @@ impl Node {
 
     /// Starts a kubelet with this provider configuration and waits until it is healthy.
     pub(crate) fn start_kubelet(&mut self, provider_config: &str) -> Result<()> {
+        install(&self.places)?;
         write(Path::new(CONFIG), provider_config)?;
         self.launch_kubelet(Path::new(CONFIG), Path::new(BIN_DIR))?;
-        let kubelet = self.kubelet.as_mut().context("a kubelet")?;
-        eventually("a healthy kubelet", SOON, || {
-            kubelet.check()?;
-            Ok(get("/healthz").ok().filter(|answer| answer == "ok"))
-        })
-        .map(drop)
+        self.wait_until_well()
     }
 
     /// Starts a kubelet that will not stay, and returns its last words.
@@ -126,20 +123,51 @@ impl Node {
 
     fn launch_kubelet(&mut self, config: &Path, plugins: &Path) -> Result<()> {
         self.stop_kubelet()?;
-        let settings = self.places.work.join("kubelet.yaml");
-        write(&settings, kubelet_settings(&self.places.cgroup))?;
         let mut command = Command::new(self.places.tools.join("kubelet"));
         command
-            .arg(format!("--config={}", settings.display()))
-            .args([
-                "--root-dir=/var/lib/kubelet",
-                "--cert-dir=/var/lib/kubelet/pki",
-                "--hostname-override=node1",
-            ])
+            .args(self.arguments("")?)
             .arg(format!("--image-credential-provider-config={}", config.display()))
             .arg(format!("--image-credential-provider-bin-dir={}", plugins.display()));
         self.kubelet = Some(Process::start("kubelet", &mut command, &self.logs())?);
         Ok(())
+    }
+
+    /// The arguments of a kubelet but for those of its providers; `more` goes to its settings.
+    fn arguments(&self, more: &str) -> Result<Vec<String>> {
+        let settings = self.places.work.join("kubelet.yaml");
+        write(&settings, kubelet_settings(&self.places.cgroup) + more)?;
+        let others =
+            ["--root-dir=/var/lib/kubelet", "--cert-dir=/var/lib/kubelet/pki", "--hostname-override=node1"];
+        let config = format!("--config={}", settings.display());
+        Ok(std::iter::once(config).chain(others.map(str::to_owned)).collect())
+    }
+
+    /// Makes the node one on which nothing of ours is installed but the key, and whose kubelet is a service that runs.
+    pub(crate) fn start_service(&mut self, more_settings: &str) -> Result<()> {
+        self.stop_kubelet()?;
+        for folder in [BIN_DIR, "/var/lib/ecr-credential-provider"] {
+            run(Command::new("rm").args(["-rf", folder]))?;
+        }
+        run(Command::new("rm").args(["-f", CONFIG]))?;
+        let arguments = self.arguments(more_settings)?;
+        service::set_up(&self.places, &arguments, &self.logs().join("kubelet.log"))?;
+        self.kubelet = Some(service::start(&self.logs())?);
+        self.wait_until_well()
+    }
+
+    /// Waits for a kubelet that says that it is well.
+    pub(crate) fn wait_until_well(&mut self) -> Result<()> {
+        let kubelet = self.kubelet.as_mut().context("a kubelet")?;
+        eventually("a healthy kubelet", SOON, || {
+            kubelet.check()?;
+            Ok(get("/healthz").ok().filter(|answer| answer == "ok"))
+        })
+        .map(drop)
+    }
+
+    /// The program that was built.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.places.repository.join("target/release/ecr-credential-provider")
     }
 
     /// Stops the kubelet, if there is one, and forgets its journal.
@@ -337,7 +365,7 @@ impl World for Node {
         if self.kubelet.is_some() {
             self.remove_pods()?;
         }
-        run(Command::new(format!("{BIN_DIR}/ecr-credential-provider")).args(["cache", "clear"]))?;
+        run(Command::new(self.program()).args(["cache", "clear"]))?;
         self.stop_kubelet()
     }
 
