@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use serde_json::json;
+
 use super::finding::{Change, Finding, Part, Removal, Target};
 
 /// Name and namespace.
@@ -47,8 +49,7 @@ impl Helm {
         let mut command = format!("helm upgrade {release} CHART --namespace {namespace}");
         for file in &self.files {
             let file = if file == "-" { "values.yaml" } else { file };
-            let quoted = shlex::try_quote(file).map_or_else(|_| "values.yaml".into(), Cow::into_owned);
-            let _ = write!(command, " --values {quoted}");
+            let _ = write!(command, " --values {}", quoted(file));
         }
         if self.files.is_empty() {
             command.push_str(" --values values.yaml");
@@ -116,15 +117,12 @@ fn edit(finding: &Finding, key: &str, change: &Change) -> String {
 
 /// The command that keeps a rotation from running, if there is one.
 pub(super) fn suspend(finding: &Finding) -> Option<String> {
-    let Target { kind, .. } = &finding.target;
     let object = address(&finding.target);
-    match (&finding.removal, kind.as_str()) {
-        (_, "CronJob" | "CronWorkflow") => {
+    match finding.target.kind.as_str() {
+        "CronJob" | "CronWorkflow" => {
             Some(format!("kubectl patch {object} --type=merge -p '{{\"spec\":{{\"suspend\":true}}}}'"))
         }
-        (_, "Deployment" | "StatefulSet" | "ReplicaSet") => {
-            Some(format!("kubectl scale {object} --replicas=0"))
-        }
+        "Deployment" | "StatefulSet" | "ReplicaSet" => Some(format!("kubectl scale {object} --replicas=0")),
         _ => None,
     }
 }
@@ -147,28 +145,34 @@ fn by_kubectl(finding: &Finding) -> Vec<String> {
             vec![format!("# {}: a pod cannot change. Correct its manifest and make it anew", finding.what())]
         }
         Removal::Item { pointer, value } => {
-            let test = format!("{{\"op\":\"test\",\"path\":\"{pointer}/name\",\"value\":\"{value}\"}}");
-            let remove = format!("{{\"op\":\"remove\",\"path\":\"{pointer}\"}}");
-            let patch = format!("[{test},{remove}]").replace('\'', "");
-            vec![format!("kubectl patch {object} --type=json -p '{patch}'")]
+            let patch = json!([
+                {"op": "test", "path": format!("{pointer}/name"), "value": value},
+                {"op": "remove", "path": pointer},
+            ]);
+            vec![format!("kubectl patch {object} --type=json -p {}", quoted(&patch.to_string()))]
         }
-        Removal::Auths(hosts) => {
-            let paths: Vec<_> = hosts.iter().map(|host| format!(".auths[\"{host}\"]")).collect();
+        Removal::Auths { key, hosts } => {
+            let auths = if *key == ".dockercfg" { "" } else { ".auths" };
+            let paths: Vec<_> = hosts.iter().map(|host| format!("{auths}[{}]", json!(host))).collect();
             let edit = format!(
-                ".data[\".dockerconfigjson\"] |= (@base64d | fromjson | del({}) | tojson | @base64)",
+                ".data[{}] |= (@base64d | fromjson | del({}) | tojson | @base64)",
+                json!(key),
                 paths.join(", ")
             );
-            vec![format!(
-                "kubectl get {object} -o json | jq '{}' | kubectl replace -f -",
-                edit.replace('\'', "")
-            )]
+            vec![format!("kubectl get {object} -o json | jq {} | kubectl replace -f -", quoted(&edit))]
         }
     }
 }
 
+/// For a shell.
+fn quoted(text: &str) -> String {
+    shlex::try_quote(text).map_or_else(|_| "''".to_owned(), Cow::into_owned)
+}
+
 /// `cronjob ecr-key-rotation -n sigrid`.
 fn address(target: &Target) -> String {
-    let kind = target.kind.to_ascii_lowercase();
+    let is_kind = !target.kind.is_empty() && target.kind.bytes().all(|b| b.is_ascii_alphanumeric());
+    let kind = if is_kind { target.kind.to_ascii_lowercase() } else { "KIND".to_owned() };
     let name = target.name.as_deref().unwrap_or("NAME");
     if target.kind.starts_with("Cluster") {
         return format!("{kind} {name}");

@@ -65,8 +65,11 @@ pub(super) enum Removal {
         key: String,
         change: Change,
     },
-    /// Of the `auths` of a pull secret, those of these hosts.
-    Auths(Vec<String>),
+    /// Of the passwords under `key` of a pull secret, those of these hosts.
+    Auths {
+        key: &'static str,
+        hosts: Vec<String>,
+    },
     /// What makes it is to be changed: it goes with it.
     WithOwner(String),
 }

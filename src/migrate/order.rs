@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::commands::{self, Helm};
 use super::find::Image;
 use super::finding::{Finding, Part};
+use super::report;
 use crate::node::layout::CREDENTIALS;
 
 /// One step.
@@ -19,6 +20,8 @@ pub(crate) struct Step {
 
 impl Step {
     fn new(title: &'static str, why: impl Into<String>, commands: Vec<String>) -> Self {
+        // A line that a manifest breaks would be a command of its own.
+        let commands = commands.into_iter().map(|command| report::without_breaks(&command)).collect();
         Self { title, why: why.into(), commands }
     }
 }

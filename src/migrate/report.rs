@@ -104,8 +104,13 @@ fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) 
         if index == 0 {
             let _ = writeln!(text, "\n{title}");
         }
-        let _ = writeln!(text, "  {line}");
+        let _ = writeln!(text, "  {}", without_breaks(&line));
     }
+}
+
+/// What manifests hold neither breaks lines nor tells the terminal anything.
+pub(super) fn without_breaks(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 fn line(finding: &Finding) -> String {

@@ -178,6 +178,39 @@ fn reads_what_kubectl_prints() {
     assert!(!steps.contains("delete secret mixed") && !steps.contains("delete secret other"), "{steps}");
 }
 
+/// A manifest of a stranger is looked at, too: nothing in it becomes a command.
+#[test]
+fn nothing_of_a_manifest_leaves_its_place() {
+    let evil = "\u{1b}[2J'; touch /tmp/x; \n touch /tmp/y \\";
+    let objects = json!({"kind": "List", "items": [
+        {"kind": format!("Evil{evil}"), "metadata": {"name": "a", "namespace": "n"}, "spec": {
+            "containers": [{"command": [SECRET_OF_ROTATION]}]}},
+        {"kind": format!("Other{evil}"), "metadata": {"name": evil, "namespace": evil},
+            "spec": {"imagePullSecrets": [{"name": format!("ecr {evil}")}]}},
+        {"kind": "Secret", "metadata": {"name": "mixed", "namespace": "n"}, "type": "kubernetes.io/dockercfg",
+            "stringData": {".dockercfg": json!({HOST: {}, evil: {}, format!("{HOST}/{evil}"): {}}).to_string()}},
+        {evil: {"imagePullSecrets": [{"name": format!("ecr {evil}")}]}},
+    ]});
+    let outcome = migrate(&["-"], &objects.to_string());
+    assert!(outcome.code == Some(0) && !outcome.stdout.contains('\u{1b}'), "{outcome:#?}");
+    let report = json_of(&["-"], &objects.to_string());
+    assert!(found(&report).len() >= 4, "{report:#}");
+    let commands = report["steps"]
+        .as_array()
+        .expect("steps")
+        .iter()
+        .flat_map(|step| step["commands"].as_array().expect("commands"));
+    for command in commands.filter_map(Value::as_str).filter(|command| command.contains("touch")) {
+        assert!(!command.contains('\n'), "{command}");
+        if command.starts_with('#') {
+            continue;
+        }
+        // A shell that is told to do nothing sees where a word ends.
+        let words = shlex::split(command).unwrap_or_else(|| panic!("{command}"));
+        assert!(!words.iter().any(|word| word == "touch"), "{command}");
+    }
+}
+
 /// A list that is printed on many lines, and as YAML, is the same list.
 #[test]
 fn the_form_of_the_list_does_not_matter() {
@@ -308,6 +341,10 @@ fn what_is_not_left_over() {
              kind: Deployment\nmetadata: {name: velero, namespace: n}\n\
              spec: {template: {spec: {containers: [{envFrom: [{secretRef: {name: s3}}]}]}}}\n"
                 .to_owned(),
+        ),
+        (
+            "a key in values of another chart",
+            "velero: {credentials: {AWS_ACCESS_KEY_ID: AKIAIOSFODNN7EXAMPLE}}\n".to_owned(),
         ),
         ("values of another chart", "imagePullSecrets: []\necrRepository: {enabled: false}\nimage: {pullSecrets: [dockerhub]}\n".to_owned()),
         (

@@ -12,12 +12,14 @@ use super::{Found, list, others_whose_pods};
 
 /// How the vendor's chart names the Secret with its key.
 const NAMED_BY_VALUES: &str = "sigCustomerAccessSecretName";
+/// What its older releases have the key in.
+const IN_VALUES: &str = "sigCustomerAccessSecret";
 
 pub(super) fn find(objects: &[&Object], rotations: &[Rotation<'_>], found: &mut Found) {
     let values: Vec<_> = objects.iter().copied().filter(|object| object.is_values()).collect();
     let mut named = Vec::new();
     for object in &values {
-        find_in_values(object, &mut named, found);
+        find_in_values(object, !rotations.is_empty(), &mut named, found);
     }
     let own: Vec<_> = rotations.iter().map(|rotation| rotation.object).collect();
     for rotation in &own {
@@ -100,13 +102,18 @@ fn is_key(text: &str) -> bool {
     is_id || text.lines().any(|line| line.trim_start().starts_with("aws_access_key_id") && line.contains('='))
 }
 
-fn find_in_values(values: &Object, named: &mut Vec<String>, found: &mut Found) {
+/// Values are of any chart; a key in them is the rotation's if there is one here, or by its name in the vendor's chart.
+fn find_in_values(values: &Object, has_rotation: bool, named: &mut Vec<String>, found: &mut Found) {
     values.tree.walk(&mut |path, node| {
         let Some(text) = node.text().filter(|text| !text.is_empty()) else { return };
         let why = if path.key() == NAMED_BY_VALUES {
             named.push(text.to_owned());
             format!("names Secret {}, with the AWS key", crate::error::one_line(text))
         } else if is_key_name(path.key()) || is_key(text) {
+            if !has_rotation && !path.to_string().contains(IN_VALUES) {
+                let text = format!("value {path} is a part of an AWS key: see whether it was for ECR");
+                return found.notes.push(Note::new(&values.place_of(node), text));
+            }
             "is a part of an AWS key, in the values themselves".to_owned()
         } else {
             return;

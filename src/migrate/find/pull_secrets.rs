@@ -86,7 +86,7 @@ impl<'a> PullSecrets<'a> {
                 ecr.join(", "),
                 others.join(", ")
             );
-            (Removal::Auths(ecr), why, Verdict::Mixed)
+            (Removal::Auths { key, hosts: ecr }, why, Verdict::Mixed)
         };
         found.findings.push(Finding::new(Part::PullSecret, secret, why, removal));
         Some(verdict)

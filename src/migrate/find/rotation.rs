@@ -216,14 +216,11 @@ fn find_scripts(configs: &[&Object], rotations: &[Rotation<'_>], found: &mut Fou
             Removal::Delete,
         );
         if let (None, Some(rotation)) = (&object.name, runs) {
-            // What mounts it says its name.
-            let named = pods::of(rotation.object)
-                .iter()
-                .flat_map(|pod| pod.uses("ConfigMap"))
-                .flatten()
-                .next()
-                .map(str::to_owned);
-            finding.target.name = named;
+            // What mounts it says its name: the one that no other has.
+            let pods = pods::of(rotation.object);
+            let mut named = pods.iter().flat_map(|pod| pod.uses("ConfigMap")).flatten();
+            let is_taken = |name: &&str| configs.iter().any(|config| config.name.as_deref() == Some(name));
+            finding.target.name = named.find(|name| !is_taken(name)).map(str::to_owned);
             finding.target.namespace = finding.target.namespace.or_else(|| rotation.object.namespace.clone());
         }
         found.findings.push(finding);
