@@ -166,10 +166,17 @@ pub(crate) fn read_settings_file(context: &Context<'_>) -> Result<Option<(PathBu
     let named = context.host.variable(settings::CONFIG.name).map(Path::new);
     let path = named.unwrap_or(Path::new(settings::USUAL_FILE));
     context.watchdog.enter(format!("reading `{}`", path.display()));
+    let Some(text) = read_trusted_settings(path, named.is_some())? else { return Ok(None) };
+    context.log.debug(|| format!("settings of `{}`", path.display()));
+    Ok(Some((path.to_owned(), text)))
+}
+
+/// What is in the settings file at `path`, if nobody else could have put it there.
+pub(crate) fn read_trusted_settings(path: &Path, must_exist: bool) -> Result<Option<String>, Error> {
     let unusable = |cause: String| Error::new(Code::SettingsFile, cause);
     let real = match ownership::trusted(path, Readers::Anybody)? {
         Some(real) => real,
-        None if named.is_none() => return Ok(None),
+        None if !must_exist => return Ok(None),
         None => return Err(unusable(format!("`{}` does not exist", path.display()))),
     };
     let text = host::read_file(&real).map_err(|error| unusable(error.to_string()))?;
@@ -179,6 +186,5 @@ pub(crate) fn read_settings_file(context: &Context<'_>) -> Result<Option<(PathBu
     if settings::has_password(&text) {
         ownership::trusted(path, Readers::Owner)?;
     }
-    context.log.debug(|| format!("settings of `{}`", path.display()));
-    Ok(Some((path.to_owned(), text)))
+    Ok(Some(text))
 }

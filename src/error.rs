@@ -116,6 +116,10 @@ codes! {
         => "change its mode or owner";
     207 Kubelet Settings "the kubelet would not get a password from us"
         => "correct what is named, then restart the kubelet";
+    208 Validation Settings "the configuration has errors"
+        => "correct what is named on stdout, then validate again before the kubelet restarts";
+    209 NotAsked Settings "no password would come for an image"
+        => "add a pattern for it to `matchImages` of the CredentialProviderConfig, or a rule to the settings file";
     220 Output Settings "a file cannot be written"
         => "make its folder writable, or name another one";
     221 OnHost Settings "the node cannot be reached from the container"

@@ -57,6 +57,11 @@ impl KeyPairFiles {
     }
 }
 
+/// Whether the pair that `setting` names can be used, at the first look.
+pub(crate) fn check(setting: &RolesAnywhereSetting) -> Result<(), Error> {
+    KeyPair::read(setting).map(drop).map_err(Flaw::into_error)
+}
+
 /// A certificate and its key, which fit.
 pub(crate) struct KeyPair {
     pub(crate) leaf: Certificate,

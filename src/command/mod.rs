@@ -10,6 +10,7 @@ mod login;
 mod migrate;
 mod on_host;
 mod prepull;
+mod validate;
 
 use std::ffi::OsString;
 
@@ -26,6 +27,7 @@ use self::login::{CredentialsCommand, LoginPasswordCommand};
 use self::migrate::MigrateCommand;
 use self::on_host::OnHostCommand;
 use self::prepull::PrepullCommand;
+use self::validate::ValidateCommand;
 use crate::error::{Code, Error};
 use crate::host::{self, Host};
 use crate::kubelet;
@@ -57,6 +59,8 @@ enum Command {
     Cache(CacheCommand),
     /// Walk the way of a pull on this node, and say where it ends
     Doctor(DoctorCommand),
+    /// Check the configuration of the kubelet and of this program, and say all that is wrong
+    Validate(ValidateCommand),
     /// Credential helper of docker, podman, buildah, skopeo, helm, crane, oras
     #[command(subcommand, verbatim_doc_comment)]
     Docker(DockerCommand),
@@ -113,6 +117,7 @@ impl Command {
             Self::GetCredentials => kubelet::answer_request(host, record),
             Self::Cache(command) => cache::run(host, record, command),
             Self::Doctor(command) => doctor::run(host, record, command),
+            Self::Validate(command) => validate::run(command),
             Self::Docker(command) => docker::run(host, record, command),
             Self::LoginPassword(command) => login::password(host, record, command),
             Self::LatestTag(command) => latest_tag::run(host, record, command),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::binary;
 use super::config::{Config, Source};
+use super::layout::RANCHER_CONFIG;
 use super::on;
 use super::problem::{Fault, Place, Problem, Severity};
 use super::rules;
@@ -71,6 +72,10 @@ pub fn check(subject: &Subject<'_>) -> Checked {
         problems.push(refused(Place::file(path), Fault::NoProvider));
     }
     rules::check(&config, version, &mut problems);
+    if config.is_folder && path == Path::new(RANCHER_CONFIG) {
+        let (place, fault) = (Place::file(path), Fault::FolderForRancher);
+        problems.push(Problem { place, severity: Severity::Failing, fault });
+    }
     if let Some(bin_dir) = bin_dir {
         check_plugins(root, bin_dir, &config, &mut problems);
     }

@@ -103,7 +103,7 @@ impl Finding {
             Self::NoFlags(_)
             | Self::FlagMissing(_)
             | Self::Flags { origin: Origin::Files { restart: true, .. }, .. }
-            | Self::Problem(Problem { severity: Severity::Refused, .. })
+            | Self::Problem(Problem { severity: Severity::Refused | Severity::Failing, .. })
             | Self::NoMatch { .. } => Weight::Wrong,
             Self::Kubelet { others: 0, .. }
             | Self::Proxy(Some(_))

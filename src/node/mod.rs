@@ -20,7 +20,7 @@ pub mod check;
 pub mod config;
 pub mod configured;
 pub mod distribution;
-mod document;
+pub(crate) mod document;
 pub(crate) mod environment;
 pub mod finding;
 pub mod flags;
@@ -35,7 +35,7 @@ pub mod version;
 use std::path::{Path, PathBuf};
 
 use crate::image::ImageReference;
-use crate::pattern::{self, Pattern};
+use crate::pattern::{self, Miss, Pattern};
 use crate::secret::Secret;
 use binary::Binary;
 use check::{Checked, Subject, check};
@@ -48,9 +48,8 @@ use version::Version;
 /// Everything from the process table to the file that would run for `image`, in that order. It ends at the first
 /// step without which the next makes no sense. `this_program` is a path of the file that runs now.
 pub fn inspect(root: &Path, image: &ImageReference, version: Version, this_program: &Path) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let Some(flags) = find_flags(root, &mut findings) else { return findings };
-    let Some((config, bin_dir)) = both(flags, &mut findings) else { return findings };
+    let (mut findings, both) = locate(root);
+    let Some((config, bin_dir)) = both else { return findings };
     let subject = Subject { root, config: &config, bin_dir: Some(&bin_dir), version, planned: &[] };
     let Checked { config: Config { files, providers, .. }, problems } = check(&subject);
     if !providers.is_empty() {
@@ -60,11 +59,17 @@ pub fn inspect(root: &Path, image: &ImageReference, version: Version, this_progr
     if providers.is_empty() {
         return findings;
     }
-    let asked = find_providers(&providers, image, &mut findings);
-    findings.extend(asked.into_iter().filter_map(|name| {
-        let binary = binary::look(root, &bin_dir, name, this_program);
+    let Asked { matches, nearest } = asked_for(image, &providers, version);
+    if matches.is_empty() {
+        let nearest = nearest.map(|(_, pattern, miss)| (pattern, miss));
+        findings.push(Finding::NoMatch { image: image.to_string(), nearest });
+    }
+    let names: Vec<_> = matches.iter().map(|(name, _)| name.clone()).collect();
+    findings.extend(matches.into_iter().map(|(provider, pattern)| Finding::Match { provider, pattern }));
+    findings.extend(names.into_iter().filter_map(|name| {
+        let binary = binary::look(root, &bin_dir, &name, this_program);
         let runs = matches!(binary, Binary::ThisProgram | Binary::OtherFile | Binary::OtherProgram);
-        runs.then(|| Finding::Binary { path: bin_dir.join(name), binary })
+        runs.then(|| Finding::Binary { path: bin_dir.join(&name), binary })
     }));
     findings
 }
@@ -92,8 +97,7 @@ pub fn plugin(root: &Path, this_program: &Path) -> Option<Plugin> {
 }
 
 fn find_plugin(root: &Path, this_program: &Path, is_asked: impl Fn(&Provider) -> bool) -> Option<Plugin> {
-    let findings = &mut Vec::new();
-    let (config, bin_dir) = both(find_flags(root, findings)?, findings)?;
+    let (config, bin_dir) = locate(root).1?;
     let is_for = |provider: &Provider| {
         is_asked(provider)
             && matches!(
@@ -104,6 +108,15 @@ fn find_plugin(root: &Path, this_program: &Path, is_asked: impl Fn(&Provider) ->
     let subject = Subject { root, config: &config, bin_dir: None, version: Version::NEWEST, planned: &[] };
     let provider = check(&subject).config.providers.into_iter().find(is_for)?;
     Some(Plugin { provider, environment: kubelet::environment(root) })
+}
+
+/// Where the kubelet of this node, or of one that will start from `root`, has its configuration and its plugins; and
+/// what was found on the way. Nothing if it has none.
+pub(crate) fn locate(root: &Path) -> (Vec<Finding>, Option<(PathBuf, PathBuf)>) {
+    let mut findings = Vec::new();
+    let flags = find_flags(root, &mut findings);
+    let both = flags.and_then(|flags| both(flags, &mut findings));
+    (findings, both)
 }
 
 fn find_flags(root: &Path, findings: &mut Vec<Finding>) -> Option<Flags> {
@@ -152,38 +165,39 @@ fn both(flags: Flags, findings: &mut Vec<Finding>) -> Option<(PathBuf, PathBuf)>
     }
 }
 
-/// The names of the providers that the kubelet asks for `image`; it asks all that match.
-fn find_providers<'a>(
-    providers: &'a [Provider],
-    image: &ImageReference,
-    findings: &mut Vec<Finding>,
-) -> Vec<&'a str> {
-    let mut asked = Vec::new();
-    let mut missed = Vec::new();
+/// Whom a kubelet asks for an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The providers of which a pattern matches, each with the first that does, in the order in which they are asked.
+    pub matches: Vec<(String, String)>,
+    /// Where none does, the provider and the pattern that come closest, and why that does not match.
+    pub nearest: Option<(String, String, Miss)>,
+}
+
+/// Whom a kubelet of `version` asks for `image`; it asks all that match.
+pub fn asked_for(image: &ImageReference, providers: &[Provider], version: Version) -> Asked {
+    let (mut matches, mut missed) = (Vec::new(), Vec::new());
     for provider in providers {
         let texts = provider.match_images.iter();
         let patterns: Vec<Pattern> = texts.filter_map(|it| it.value.parse().ok()).collect();
         match patterns.iter().find(|pattern| pattern.matches(image).is_ok()) {
-            Some(pattern) => {
-                findings
-                    .push(Finding::Match { provider: provider.name.clone(), pattern: pattern.to_string() });
-                asked.push(provider.name.as_str());
-            }
-            None => missed.extend(patterns.into_iter().map(|pattern| (provider.name.as_str(), pattern))),
+            Some(pattern) => matches.push((provider.name.clone(), pattern.to_string())),
+            None => missed.extend(patterns.into_iter().map(|pattern| (provider, pattern))),
         }
     }
-    if asked.is_empty() {
-        let nearest = pattern::nearest(missed.iter().map(|(_, pattern)| pattern), image);
-        findings.push(Finding::NoMatch {
-            image: image.to_string(),
-            nearest: nearest.map(|(pattern, miss)| (pattern.to_string(), miss)),
-        });
+    if !version.asks_in_order_of_file() {
+        matches.sort();
     }
-    asked
+    let nearest = pattern::nearest(missed.iter().map(|(_, pattern)| pattern), image);
+    let nearest = nearest.filter(|_| matches.is_empty()).and_then(|(pattern, miss)| {
+        let (provider, _) = missed.iter().find(|(_, missed)| std::ptr::eq(missed, pattern))?;
+        Some((provider.name.clone(), pattern.to_string(), miss))
+    });
+    Asked { matches, nearest }
 }
 
 /// An absolute path of the node, below `root`. The kubelet's working directory is `/`.
-fn on(root: &Path, path: impl AsRef<Path>) -> PathBuf {
+pub(crate) fn on(root: &Path, path: impl AsRef<Path>) -> PathBuf {
     root::within(root, path.as_ref())
 }
 

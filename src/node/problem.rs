@@ -30,7 +30,7 @@ pub struct Place {
 }
 
 impl Place {
-    pub(super) fn file(path: &Path) -> Self {
+    pub(crate) fn file(path: &Path) -> Self {
         Self { file: path.to_owned(), at: None }
     }
 }
@@ -50,6 +50,8 @@ impl fmt::Display for Place {
 pub enum Severity {
     /// It starts, and does what is written; perhaps that is not what was meant.
     Warning,
+    /// It starts, but this program would fail when it is asked.
+    Failing,
     /// It does not start.
     Refused,
 }
@@ -155,8 +157,12 @@ pub enum Fault {
     SecondDocument,
     #[error("this program always says how long its password is kept, so `{0}` has no effect")]
     InertDuration(String),
+    #[error("k3s and RKE2 take no folder here, and start without providers")]
+    FolderForRancher,
     #[error("{cause}")]
     Untrusted { cause: String, remedy: String },
+    #[error("{cause}")]
+    Setting { cause: String, remedy: String },
 }
 
 pub(super) const CONFIG_API: &str = "kubelet.config.k8s.io/";
@@ -180,7 +186,9 @@ impl Fault {
             | Self::OpenPath(_)
             | Self::SecondDocument
             | Self::InertDuration(_)
-            | Self::Untrusted { .. } => Stage::Never,
+            | Self::FolderForRancher
+            | Self::Untrusted { .. }
+            | Self::Setting { .. } => Stage::Never,
             Self::VersionTooEarly(version) if version.starts_with(CONFIG_API) => Stage::Decode,
             Self::Missing(field) if !field.contains('.') && field != "providers" => Stage::Decode,
             _ => Stage::Rules,
@@ -199,6 +207,7 @@ impl Fault {
             Self::NotAFile => "name a regular file",
             Self::EmptyFolder => "put the configuration into it, with one of these ends",
             Self::FolderTooEarly => "name one file in --image-credential-provider-config",
+            Self::FolderForRancher => "make it one file, or name the folder by `kubelet-arg`",
             Self::Syntax(_) => "correct the text there, or just before",
             Self::Type { expected: TEXT, found: "a number" | "a truth value", .. } => "put it in quotes",
             Self::Type { expected: "a list", .. } => "begin each of its items with `- `",
@@ -207,7 +216,11 @@ impl Fault {
             Self::ConfigVersion(_) => "write `apiVersion: kubelet.config.k8s.io/v1`",
             Self::VersionTooEarly(_) => "write v1beta1 in the place of v1",
             Self::Duration { .. } => "write it as Go does: `0s`, `10m`, `12h`",
-            Self::UnknownField { remedy, .. } | Self::Untrusted { remedy, .. } => return remedy.clone(),
+            Self::UnknownField { remedy, .. }
+            | Self::Untrusted { remedy, .. }
+            | Self::Setting { remedy, .. } => {
+                return remedy.clone();
+            }
             Self::NameTwice(_) => {
                 "put all patterns into one provider, or give the second another name by a link to the binary"
             }
@@ -269,7 +282,7 @@ impl fmt::Display for Problem {
         let Self { place, severity, fault } = self;
         match severity {
             Severity::Refused => write!(f, "the kubelet does not start: {fault} ({place})"),
-            Severity::Warning => write!(f, "{fault} ({place})"),
+            Severity::Failing | Severity::Warning => write!(f, "{fault} ({place})"),
         }
     }
 }

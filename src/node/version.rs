@@ -40,6 +40,10 @@ impl Version {
         self >= Self::HAS_TOKENS
     }
 
+    pub(crate) fn asks_in_order_of_file(self) -> bool {
+        self >= Self::HAS_TOKENS
+    }
+
     pub(crate) fn has_tokens_without_gate(self) -> bool {
         self >= Self::HAS_FOLDERS
     }

@@ -55,6 +55,25 @@ impl Pattern {
         !matches!(self.path.as_slice(), [] | b"/")
     }
 
+    /// Whether this pattern matches every image that `other` matches. It may say no where it does.
+    pub fn covers(&self, other: &Self) -> bool {
+        // A `*` of the other can only be matched by one of this.
+        self.is_like(other, label_matches) && other.path.starts_with(&self.path)
+    }
+
+    /// Whether an image can match both patterns.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let both = self.path.starts_with(&other.path) || other.path.starts_with(&self.path);
+        self.is_like(other, |one, other| globs_overlap(one.as_bytes(), other.as_bytes())) && both
+    }
+
+    fn is_like(&self, other: &Self, labels_are_alike: fn(&str, &str) -> bool) -> bool {
+        let mut labels = self.labels.iter().zip(&other.labels);
+        self.port == other.port
+            && self.labels.len() == other.labels.len()
+            && labels.all(|(one, other)| labels_are_alike(one, other))
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -219,6 +238,18 @@ fn label_matches(glob: &str, label: &str) -> bool {
             None => false,
         })
     })
+}
+
+/// Whether a text matches both globs.
+fn globs_overlap(one: &[u8], other: &[u8]) -> bool {
+    match (one, other) {
+        ([], []) => true,
+        ([b'*', rest @ ..], other) | (other, [b'*', rest @ ..]) => {
+            (0..=other.len()).any(|taken| globs_overlap(rest, &other[taken..]))
+        }
+        ([a, one @ ..], [b, other @ ..]) => a == b && globs_overlap(one, other),
+        _ => false,
+    }
 }
 
 fn port_in_words(port: Option<&str>) -> String {

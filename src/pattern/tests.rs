@@ -152,3 +152,44 @@ proptest! {
         prop_assert_eq!(ours.is_ok(), theirs, "{} {} {:?}", text, target, ours);
     }
 }
+
+#[test]
+fn patterns_cover_and_overlap_each_other() {
+    let rows = [
+        ("*.corp", "a.corp", true, true),
+        ("a.corp", "*.corp", false, true),
+        ("*.dkr.ecr.*.amazonaws.com", "1.dkr.ecr.*.amazonaws.com", true, true),
+        ("a*.corp", "*a.corp", false, true),
+        ("a*c.corp", "a*b*c.corp", true, true),
+        ("a*b.corp", "*c.corp", false, false),
+        ("*.corp", "a.b.corp", false, false),
+        ("*.corp:5000", "a.corp", false, false),
+        ("a.corp", "a.corp/team", true, true),
+        ("a.corp/team", "a.corp", false, true),
+        ("a.corp/team", "a.corp/other", false, false),
+    ];
+    for (one, other, covers, overlaps) in rows {
+        let (one, other) = (pattern(one), pattern(other));
+        assert_eq!((one.covers(&other), one.overlaps(&other)), (covers, overlaps), "{one} {other}");
+        assert_eq!(other.overlaps(&one), overlaps, "{other} {one}");
+    }
+}
+
+proptest! {
+    /// What a pattern covers it matches, and what both match lets them overlap.
+    #[test]
+    fn covering_and_overlapping_are_about_images(
+        one in "[a*]{1,4}(\\.[a*]{1,2})?(/[ab]{0,2})?",
+        other in "[a*]{1,4}(\\.[a*]{1,2})?(/[ab]{0,2})?",
+        host in "[ab]{1,4}(\\.a)?",
+        repository in "[ab]{1,3}",
+    ) {
+        let image: Result<ImageReference, _> = format!("{host}.a/{repository}").parse();
+        let (one, other) = (pattern(&one.replacen('/', ".a/", 1)), pattern(&other.replacen('/', ".a/", 1)));
+        if let Ok(image) = image {
+            let (by_one, by_other) = (one.matches(&image).is_ok(), other.matches(&image).is_ok());
+            prop_assert!(!(one.covers(&other) && by_other) || by_one, "{one} {other} {image}");
+            prop_assert!(!(by_one && by_other) || one.overlaps(&other), "{one} {other} {image}");
+        }
+    }
+}

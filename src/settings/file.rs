@@ -280,61 +280,97 @@ checked_text! {
 /// How the names of the commercial regions start, as far as there are some.
 const COMMERCIAL_AREAS: [&str; 9] = ["af-", "ap-", "ca-", "eu-", "il-", "me-", "mx-", "sa-", "us-"];
 
+/// Something that is wrong with the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    /// Line and column.
+    pub(crate) at: Option<(u64, u64)>,
+    /// The key, where that is all that is known of the place.
+    pub(crate) path: Option<String>,
+    /// What.
+    pub(crate) what: String,
+    /// What to do, if that is more than to correct it.
+    pub(crate) remedy: Option<String>,
+}
+
+impl Mistake {
+    fn error(self, path: &Path) -> Error {
+        let file = path.display();
+        let place = match (self.at, self.path) {
+            (Some((line, column)), _) => format!("`{file}`, line {line}, column {column}"),
+            (None, Some(path)) => format!("`{file}`, {path}"),
+            (None, None) => format!("`{file}`"),
+        };
+        let error = Error::new(Code::SettingsFile, format!("{place}: {}", self.what));
+        match self.remedy {
+            Some(remedy) => error.with_remedy(remedy),
+            None => error,
+        }
+    }
+}
+
 /// Parses the file; `path` is for the errors.
 pub(super) fn parse(path: &Path, text: &str) -> Result<File, Error> {
+    let file = read(text).map_err(|mistake| mistake.error(path))?;
+    match check(&file).into_iter().next() {
+        Some(mistake) => Err(mistake.error(path)),
+        None => Ok(file),
+    }
+}
+
+/// What the types say.
+pub(super) fn read(text: &str) -> Result<File, Mistake> {
     let options = serde_saphyr::options! { no_schema: true, with_snippet: false };
-    let file: File =
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| describe(path, &error))?;
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| describe(&error))
+}
+
+/// What they do not say.
+pub(super) fn check(file: &File) -> Vec<Mistake> {
     let partitions: Vec<_> = file.partitions.iter().map(ExtraPartition::partition).collect();
-    let refused = |place: String, reason: String| {
-        Err(Error::new(Code::SettingsFile, format!("`{}`, {place}: {reason}", path.display())))
+    let mut mistakes = Vec::new();
+    let mut refuse = |path: String, what: String| {
+        mistakes.push(Mistake { at: None, path: Some(path), what, remedy: None });
     };
     if let Some(reason) = file.defaults.wrong_with_roles_anywhere() {
-        return refused("defaults.rolesAnywhere".into(), reason);
+        refuse("defaults.rolesAnywhere".into(), reason);
     }
     for (index, rule) in file.registries.iter().enumerate() {
-        let refused = |key: &str, reason| refused(format!("registries[{index}].{key}"), reason);
+        let mut refuse = |key: &str, what: String| refuse(format!("registries[{index}].{key}"), what);
         if let Some(reason) = rule.wrong_with_roles_anywhere() {
-            return refused("rolesAnywhere", reason);
+            refuse("rolesAnywhere", reason);
         }
         if rule.r#match.is_empty() {
-            return refused("match", "there is no pattern".into());
+            refuse("match", "there is no pattern".into());
         }
         if let Some(RegistryHost(host)) = &rule.registry
             && let Err(reason) = Registry::from_host_in(host, &partitions)
         {
-            return refused("registry", reason.to_string());
+            refuse("registry", reason.to_string());
         }
     }
-    Ok(file)
+    mistakes
 }
 
-fn describe(path: &Path, error: &serde_saphyr::Error) -> Error {
-    use serde_saphyr::Error as Mistake;
-    let place = match error.location() {
-        Some(location) => {
-            format!("`{}`, line {}, column {}", path.display(), location.line(), location.column())
+fn describe(error: &serde_saphyr::Error) -> Mistake {
+    use serde_saphyr::Error as Cause;
+    let at = error.location().map(|location| (location.line(), location.column()));
+    let (what, remedy) = match error {
+        Cause::SerdeUnknownField { field, expected, .. } => {
+            (format!("unknown key{}", quoted(field)), Some(nearest(field, expected)))
         }
-        None => format!("`{}`", path.display()),
-    };
-    let refused = |what: String| Error::new(Code::SettingsFile, format!("{place}: {what}"));
-    match error {
-        Mistake::SerdeUnknownField { field, expected, .. } => {
-            refused(format!("unknown key{}", quoted(field))).with_remedy(nearest(field, expected))
+        Cause::SerdeUnknownVariant { variant, expected, .. } => {
+            (format!("unknown value{}", quoted(variant)), Some(nearest(variant, expected)))
         }
-        Mistake::SerdeUnknownVariant { variant, expected, .. } => {
-            refused(format!("unknown value{}", quoted(variant))).with_remedy(nearest(variant, expected))
-        }
-        Mistake::SerdeMissingField { field, .. } => refused(format!("the key `{field}` is missing")),
-        Mistake::DuplicateMappingKey { key: Some(key), .. } => {
-            refused(format!("the key{} stands here again", quoted(key)))
+        Cause::SerdeMissingField { field, .. } => (format!("the key `{field}` is missing"), None),
+        Cause::DuplicateMappingKey { key: Some(key), .. } => {
+            (format!("the key{} stands here again", quoted(key)), None)
         }
         other => {
             let text = other.to_string();
-            let words = text.split(" at line ").next().unwrap_or_default();
-            refused(words.to_owned())
+            (text.split(" at line ").next().unwrap_or_default().to_owned(), None)
         }
-    }
+    };
+    Mistake { at, path: None, what, remedy }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! | `anywhere` | those below `rolesAnywhere` |
 //! | `checked` | texts that are more than texts |
 //! | `layer` | which of several values holds |
+//! | `mistakes` | all mistakes of a file at once |
 //!
 //! A rule of the file comes before its `defaults`, these before the environment, that before what is built in.
 
@@ -16,6 +17,7 @@ mod checked;
 mod environment;
 mod file;
 mod layer;
+pub(crate) mod mistakes;
 mod pod;
 
 use std::ffi::OsStr;
@@ -31,6 +33,7 @@ pub(crate) use self::layer::{ProxySetting, proxy_uri};
 use crate::error::Error;
 use crate::image::ImageReference;
 use crate::partition::Partition;
+use crate::pattern::Pattern;
 use crate::service_account::PodSetting;
 
 /// Where the settings file is, unless `ECR_CREDENTIAL_PROVIDER_CONFIG` names another.
@@ -94,6 +97,15 @@ impl Configuration {
         self.choice(found, false)
     }
 
+    /// The rules in their order.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = Listed<'_>> {
+        self.file.registries.iter().enumerate().map(|(index, rule)| Listed {
+            name: format!("registries[{index}]"),
+            patterns: rule.r#match.iter().map(|pattern| &pattern.0).collect(),
+            settings: self.settings(rule.layer()),
+        })
+    }
+
     /// The servers of the rules, as they are written: `host[:port]`, maybe with `*` in it.
     pub(crate) fn servers(&self) -> Vec<String> {
         let patterns = self.file.registries.iter().flat_map(|rule| &rule.r#match);
@@ -136,6 +148,17 @@ impl Configuration {
             dual_stack: layer.dual_stack,
         }
     }
+}
+
+/// A rule of the file.
+#[derive(Debug)]
+pub(crate) struct Listed<'a> {
+    /// Where it stands, as `registries[0]`.
+    pub(crate) name: String,
+    /// For which images it is.
+    pub(crate) patterns: Vec<&'a Pattern>,
+    /// What holds for them.
+    pub(crate) settings: Settings,
 }
 
 /// What the settings say of one image.

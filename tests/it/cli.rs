@@ -30,6 +30,7 @@ Commands:
   get-credentials  Answer one CredentialProviderRequest on stdin; the same as no argument at all
   cache            Show or remove the tokens that this node holds
   doctor           Walk the way of a pull on this node, and say where it ends
+  validate         Check the configuration of the kubelet and of this program, and say all that is wrong
   docker           Credential helper of docker, podman, buildah, skopeo, helm, crane, oras
   login-password   Print the password of a registry, as `aws ecr get-login-password` does
   latest-tag       Print the tag of the newest image or chart of a repository

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
+use serde_json::Value;
 use stand_in::aws::{Fault, StatusCode};
 use stand_in::configurations::{self, FOLDER};
 
@@ -25,6 +26,7 @@ pub(crate) const CASES: &[(&str, Case<Node>)] = &[
     ("a_kubelet_that_restarts_while_aws_is_down_keeps_pulling", restart_in_outage),
     ("a_token_that_is_due_is_served_while_aws_is_down", due_in_outage),
     ("doctor_walks_the_way_of_a_pull", doctor),
+    ("validate_knows_the_kubelet_that_runs", validate),
     ("a_cache_on_a_full_or_read_only_disk_is_no_reason_to_fail", bad_disks),
     ("a_changed_password_is_fetched_without_a_change_on_the_node", changed_password),
     ("a_denial_of_aws_is_one_line_in_the_journal", denied),
@@ -125,7 +127,7 @@ fn due_in_outage(node: &mut Node) -> Result<()> {
 /// With the flags of the kubelet that runs, the environment that it gives to the plugin, and the real registry.
 fn doctor(node: &mut Node) -> Result<()> {
     node.start_kubelet(&node.shipped_config())?;
-    let said = node.doctor(&["--pull", &image("sigrid-api")])?;
+    let said = node.command(&["doctor", "--pull", &image("sigrid-api")])?;
     ensure!(said.status.success(), "{said:?}");
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     let expected = [
@@ -146,12 +148,29 @@ fn doctor(node: &mut Node) -> Result<()> {
         );
     }
     // An image that no pattern matches.
-    let said = node.doctor(&["registry.example/team/app"])?;
+    let said = node.command(&["doctor", "registry.example/team/app"])?;
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     ensure!(
         !said.status.success() && text.contains("no pattern matches `registry.example/team/app`"),
         "{text}"
     );
+    Ok(())
+}
+
+/// Its flags and its version.
+fn validate(node: &mut Node) -> Result<()> {
+    node.start_kubelet(&node.shipped_config())?;
+    let said = node.command(&["validate", "--output", "json", "--image", &image("sigrid-api")])?;
+    let json: Value = serde_json::from_slice(&said.stdout)?;
+    ensure!(said.status.success() && json["ok"] == true && json["kubeletVersion"] == "1.37", "{said:?}");
+    ensure!(json["images"][0]["asked"][0]["provider"] == "ecr-credential-provider", "{json:#}");
+    // The kubelet goes on with what it has read, and would not start again.
+    node.change_config("defaultCacheDuration: 0s", "defaultCacheDuration: 0")?;
+    let said = node.command(&["validate"])?;
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    let words =
+        "error: `providers[0].defaultCacheDuration` must be text, but it is a number; put it in quotes";
+    ensure!(!said.status.success() && text.contains(words), "{text}");
     Ok(())
 }
 

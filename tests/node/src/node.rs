@@ -299,11 +299,17 @@ impl Node {
         &self.places.repository
     }
 
-    /// Runs `doctor` on this node, as an administrator does.
+    /// Runs a command of ours on this node, as an administrator does.
     #[expect(clippy::unused_self, reason = "there is one node, but the answer is about this one")]
-    pub(crate) fn doctor(&self, arguments: &[&str]) -> Result<Output> {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = Command::new(format!("{BIN_DIR}/ecr-credential-provider"));
-        Ok(command.arg("doctor").args(arguments).env("HOME", "/root").output()?)
+        Ok(command.args(arguments).env("HOME", "/root").output()?)
+    }
+
+    /// Changes the configuration of the kubelet under it.
+    #[expect(clippy::unused_self, reason = "there is one node, but the configuration is that of this one")]
+    pub(crate) fn change_config(&self, from: &str, to: &str) -> Result<()> {
+        write(Path::new(CONFIG), read(Path::new(CONFIG)).replacen(from, to, 1))
     }
 
     /// The kubelet's reader of configurations, without the kubelet.
