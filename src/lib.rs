@@ -64,6 +64,7 @@ pub mod x509;
 
 use std::process::ExitCode;
 
+pub use command::definition;
 use error::{Code, Error};
 pub use host::Host;
 use records::Record;

@@ -43,7 +43,8 @@ use crate::records::Record;
 /// Exit status: 0 answered; 1 failed, with one line and a code on stderr and
 /// nothing on stdout; 2 wrong arguments.
 #[derive(Debug, Parser)]
-#[command(name = "ecr-credential-provider", version, disable_help_subcommand = true)]
+#[command(name = "ecr-credential-provider", version, long_version = LONG_VERSION)]
+#[command(disable_help_subcommand = true)]
 #[command(verbatim_doc_comment, after_help = TRY_IT)]
 struct CommandLine {
     #[command(subcommand)]
@@ -84,6 +85,17 @@ enum Command {
     /// Have the container runtime of this node pull images, with passwords for ECR
     Prepull(PrepullCommand),
 }
+
+/// The version, and what the file was built from and with.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit ",
+    env!("BUILD_COMMIT"),
+    "\nbuilt for ",
+    env!("BUILD_TARGET"),
+    " by rustc ",
+    env!("BUILD_RUSTC"),
+);
 
 const TRY_IT: &str = "\
 To see what the kubelet would get:
@@ -132,9 +144,14 @@ impl Command {
     }
 }
 
+/// The definition of the command line, from which the manual pages and the completions are made.
+pub fn definition() -> clap::Command {
+    <CommandLine as clap::CommandFactory>::command()
+}
+
 /// Someone started the program at a terminal, without arguments, and would wait for ever.
 pub(crate) fn explain() -> Result<(), Error> {
-    let help = <CommandLine as clap::CommandFactory>::command().render_long_help();
+    let help = definition().render_long_help();
     host::write_stderr(&format!(
         "This is a plugin of the kubelet and expects a request on stdin, but stdin is a terminal.\n\n{help}"
     ));

@@ -62,8 +62,18 @@ To see what the kubelet would get:
 
 #[test]
 fn version() {
-    let expected = concat!("ecr-credential-provider ", env!("CARGO_PKG_VERSION"), "\n");
-    Plugin::bare().args(&["--version"]).send("").is(0, expected, "");
+    let short = concat!("ecr-credential-provider ", env!("CARGO_PKG_VERSION"), "\n");
+    Plugin::bare().args(&["-V"]).send("").is(0, short, "");
+    let outcome = Plugin::bare().args(&["--version"]).send("");
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
+    let facts = str![[r"
+ecr-credential-provider [..]
+commit [..]
+built for [..]-unknown-linux-[..] by rustc 1.[..]
+
+"]];
+    assert!(outcome.stdout.starts_with(short), "{}", outcome.stdout);
+    assert_data_eq!(outcome.stdout, facts);
 }
 
 #[test]
