@@ -23,7 +23,8 @@ fn main() -> Result<()> {
     let pages = folder.join("usr/share/man/man1");
     fs::create_dir_all(&pages).with_context(|| format!("cannot make {}", pages.display()))?;
     // Generated, and as they stand they are what `--help` says; each command has a page, each page names them.
-    let definition = ecr_credential_provider::definition().disable_help_subcommand(true);
+    // What this build was built from is not what the program that they describe was built from.
+    let definition = ecr_credential_provider::definition().long_version(None);
     clap_mangen::generate_to(definition, &pages)
         .with_context(|| format!("cannot write to {}", pages.display()))?;
     Ok(())
