@@ -24,7 +24,7 @@
 //! - With another root, of an image or of a node whose file system is mounted, no process is looked at and nothing is
 //!   restarted. To act on a host from a privileged container, its root is entered first; then everything is as there.
 //!
-//! Everything but [`files`], [`service`] and [`health`] is a function of what it reads.
+//! Everything but `files`, `service` and `health` is a function of what it reads.
 
 mod check;
 mod diff;
