@@ -120,7 +120,6 @@ const WRITTEN: &[&str] = &[
     "eks/user-data.txt",
     "identity/aws-config",
     "identity/credentials",
-    "talos/extension/manifest.yaml",
 ];
 
 fn generate(arguments: &str) -> Outcome {
@@ -141,7 +140,7 @@ fn node_config() -> PathBuf {
 }
 
 /// The files below `folder`, as paths from there.
-fn files_below(folder: &Path) -> BTreeSet<String> {
+pub(crate) fn files_below(folder: &Path) -> BTreeSet<String> {
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
