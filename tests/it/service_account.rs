@@ -452,7 +452,7 @@ fn the_samples_of_the_page_are_valid() {
     let page = repository_file("packaging/doc/service-accounts.md");
     let blocks: Vec<_> =
         page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let [_, config, settings] = blocks[..] else { panic!("{blocks:?}") };
+    let [config, settings] = blocks[..] else { panic!("{blocks:?}") };
     let world = World::new();
     fs::write(world.folder.path().join("kubelet.yaml"), config).expect("written");
     let checked = check(&Subject {
