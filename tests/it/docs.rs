@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 
 use ecr_credential_provider::error::Code;
 use ecr_credential_provider::settings::VARIABLES;
@@ -10,6 +11,7 @@ use snapbox::{assert_data_eq, file};
 use stand_in::aws::{ACCESS_KEY_ID, Aws, SECRET_ACCESS_KEY};
 use stand_in::kubelet::CredentialProviderConfig;
 
+use crate::node_config::files_below;
 use crate::plugin::{HOST, IMAGE, Plugin, binary, repository_file};
 
 /// The fenced blocks of the README in `language`.
@@ -108,4 +110,66 @@ fn the_page_of_errors_is_the_table_of_the_code() {
         let _ = writeln!(page, "| {code} | {} | {} |", code.title(), code.remedy());
     }
     assert_data_eq!(page, file!["../../packaging/doc/errors.md"].raw());
+}
+
+/// Every page of the repository, by its path.
+fn pages() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let below = ["node-config", "packaging"].map(|folder| {
+        files_below(&root.join(folder)).into_iter().map(move |file| format!("{folder}/{file}"))
+    });
+    let is_page = |file: &String| Path::new(file).extension().is_some_and(|end| end == "md");
+    let pages = below.into_iter().flatten().filter(is_page);
+    ["README.md".to_owned()].into_iter().chain(pages).collect()
+}
+
+/// A page without its fenced blocks.
+fn prose(page: &str) -> String {
+    repository_file(page).split("```").step_by(2).collect()
+}
+
+/// What the headings of a page are called in links, as GitHub has it.
+fn sections(page: &str) -> Vec<String> {
+    let prose = prose(page);
+    let headings = prose.lines().filter(|line| line.starts_with('#'));
+    let kept = |letter: char| letter.is_alphanumeric() || "-_ ".contains(letter);
+    let name = |heading: &str| heading.trim_matches(['#', ' ']).to_lowercase();
+    headings.map(|heading| name(heading).replace(|letter| !kept(letter), "").replace(' ', "-")).collect()
+}
+
+/// Files and sections that are linked to are there. Other sites are not asked.
+#[test]
+fn every_link_leads_somewhere() {
+    let mut seen = 0;
+    for page in pages() {
+        let prose = prose(&page);
+        let inline = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        let named =
+            prose.lines().filter(|line| line.starts_with('[')).filter_map(|line| line.split_once("]: "));
+        for link in inline.chain(named.map(|(_, link)| link)).filter(|link| !link.starts_with("https://")) {
+            let (file, section) = link.split_once('#').unwrap_or((link, ""));
+            let folder = Path::new(&page).parent().expect("a folder");
+            let target = if file.is_empty() { page.clone().into() } else { folder.join(file) };
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&target);
+            assert!(path.exists(), "{page}: {link} is not there");
+            let target = target.to_str().expect("text");
+            assert!(
+                section.is_empty() || sections(target).iter().any(|name| name == section),
+                "{page}: {link} is no section"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 100, "only {seen} links were found");
+}
+
+#[test]
+fn the_readme_lists_every_test_that_is_run_by_hand() {
+    let tests = files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests"));
+    let scripts: Vec<_> = tests.iter().filter(|file| file.ends_with("/run")).collect();
+    assert!(scripts.len() > 5, "{scripts:?}");
+    let readme = repository_file("README.md");
+    for script in scripts {
+        assert!(readme.contains(&format!("| `tests/{script}` |")), "missing in README.md: tests/{script}");
+    }
 }
