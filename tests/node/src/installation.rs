@@ -86,13 +86,14 @@ pub(crate) fn taken_back(node: &mut Node) -> Result<()> {
 /// A second pair beside them would win, or lose, and nobody would know why.
 pub(crate) fn unknown_flags(node: &mut Node) -> Result<()> {
     node.start_service("")?;
-    let config = node.shipped_config();
-    node.start_kubelet(&config)?;
+    let elsewhere = Path::new("/etc/kubernetes/providers.yaml");
+    node.start_kubelet_with(&node.shipped_config(), elsewhere)?;
     let before = files()?;
     let output = command(&node.program(), &["install"]).output()?;
     let error = String::from_utf8_lossy(&output.stderr);
     let words = format!(
-        "the kubelet runs with providers in `{CONFIG}`, `/usr/libexec/ecr-credential-provider`, but nothing"
+        "the kubelet runs with providers in `{}`, `/usr/libexec/ecr-credential-provider`, but nothing",
+        elsewhere.display()
     );
     ensure!(error.starts_with("ECRP803 ") && error.contains(&words), "{error}");
     ensure!(files()? == before, "something was changed");

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use stand_in::configurations::{self, FOLDER};
+use stand_in::configurations::{self, FOLDER, PLUGINS};
 
 use crate::agreement;
 
@@ -55,8 +55,9 @@ pub(crate) fn compare_table(judge: &mut Judge, folder: &Path) -> Result<()> {
         let config = configuration.write(&own)?;
         let words = judge.words(&config, &plugins)?;
         // The kubelet quotes the whole file where its kind is missing.
-        let shown =
-            words.split(" in '").next().unwrap_or_default().replace(&own.display().to_string(), FOLDER);
+        let shown = words.split(" in '").next().unwrap_or_default();
+        let shown = shown.replace(&own.display().to_string(), FOLDER);
+        let shown = shown.replace(&plugins.display().to_string(), PLUGINS);
         if shown != configuration.words {
             let row = json!([configuration.name, shown]);
             wrong.push(format!("the table should have {row}"));

@@ -101,9 +101,14 @@ impl Node {
 
     /// Starts a kubelet with this provider configuration and waits until it is healthy.
     pub(crate) fn start_kubelet(&mut self, provider_config: &str) -> Result<()> {
+        self.start_kubelet_with(provider_config, Path::new(CONFIG))
+    }
+
+    /// The same with the configuration in another place.
+    pub(crate) fn start_kubelet_with(&mut self, provider_config: &str, path: &Path) -> Result<()> {
         install(&self.places)?;
-        write(Path::new(CONFIG), provider_config)?;
-        self.launch_kubelet(Path::new(CONFIG), Path::new(BIN_DIR))?;
+        write(path, provider_config)?;
+        self.launch_kubelet(path, Path::new(BIN_DIR))?;
         self.wait_until_well()
     }
 
@@ -117,8 +122,8 @@ impl Node {
         let marker = " \"Failed to register CRI auth plugins\" err=";
         let words = log.lines().rev().find_map(|line| Some(line.split_once(marker)?.1));
         let words = words.context("the kubelet ended for another reason")?;
-        let words = words.strip_prefix('"').and_then(|words| words.strip_suffix('"')).unwrap_or(words);
-        Ok(words.replace("\\\"", "\""))
+        // Quoted, if there is a space in them.
+        Ok(serde_json::from_str(words).unwrap_or_else(|_| words.to_owned()))
     }
 
     fn launch_kubelet(&mut self, config: &Path, plugins: &Path) -> Result<()> {

@@ -16,12 +16,15 @@ pub struct Configuration {
     pub name: &'static str,
     /// Its files with their text. Where there is more than one, the kubelet is given their folder.
     pub files: Vec<(&'static str, Vec<u8>)>,
-    /// The kubelet's words, with [`FOLDER`] for the folder of the files; nothing if it starts.
+    /// The kubelet's words, with [`FOLDER`] for the folder of the files and [`PLUGINS`] for that of the plugins; nothing
+    /// if it starts.
     pub words: &'static str,
 }
 
 /// Stands for the folder of a configuration in the words.
 pub const FOLDER: &str = "FOLDER";
+/// Stands for the folder of the plugins.
+pub const PLUGINS: &str = "PLUGINS";
 
 impl Configuration {
     /// Writes the files into a folder, and returns what the kubelet is given for it.
@@ -372,12 +375,12 @@ fn rules() -> Vec<Configuration> {
             "no name",
             "- name: p\n ",
             "-",
-            "error inspecting binary executable : exec: \"/tmp/v/table/plugins\": is a directory",
+            "error inspecting binary executable : exec: \"PLUGINS\": is a directory",
         ),
         named(
             "an empty name",
             "''",
-            "error inspecting binary executable : exec: \"/tmp/v/table/plugins\": is a directory",
+            "error inspecting binary executable : exec: \"PLUGINS\": is a directory",
         ),
         named(
             "a name with a slash",
@@ -408,12 +411,12 @@ fn rules() -> Vec<Configuration> {
         named(
             "a name of a folder",
             "folder",
-            "error inspecting binary executable : exec: \"/tmp/v/table/plugins/folder\": is a directory",
+            "error inspecting binary executable : exec: \"PLUGINS/folder\": is a directory",
         ),
         named(
             "a name of a file that cannot be run",
             "plain",
-            "error inspecting binary executable : exec: \"/tmp/v/table/plugins/plain\": permission denied",
+            "error inspecting binary executable : exec: \"PLUGINS/plain\": permission denied",
         ),
         but(
             "no protocol",
