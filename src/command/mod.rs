@@ -114,13 +114,32 @@ fn run_command_line(
     record: &Record,
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<(), Error> {
-    match CommandLine::try_parse_from(arguments) {
+    let arguments: Vec<_> = arguments.collect();
+    let done = match CommandLine::try_parse_from(&arguments) {
         Ok(CommandLine { command }) => command.unwrap_or(Command::GetCredentials).run(host, record),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             host::write_stdout(error.render().to_string().as_bytes())
         }
         Err(error) => Err(usage(&error)),
+    };
+    done.map_err(|error| match help_of(&arguments) {
+        Some(help) if error.code() == Code::Usage && error.special_remedy().is_none() => {
+            error.with_remedy(format!("see `{help}`"))
+        }
+        _ => error,
+    })
+}
+
+/// What explains the command that was meant. None for the plugin, which the kubelet calls.
+fn help_of(arguments: &[OsString]) -> Option<String> {
+    let mut command = &definition();
+    let mut names = vec![command.get_name()];
+    for argument in arguments.iter().skip(1) {
+        let Some(next) = argument.to_str().and_then(|name| command.find_subcommand(name)) else { break };
+        names.push(next.get_name());
+        command = next;
     }
+    (names.len() > 1 && names != [names[0], "get-credentials"]).then(|| format!("{} --help", names.join(" ")))
 }
 
 impl Command {
@@ -160,6 +179,9 @@ pub(crate) fn explain() -> Result<(), Error> {
 
 /// The first paragraph of clap's message; the rest repeats the usage, and the kubelet logs one line.
 fn usage(error: &clap::Error) -> Error {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        return Error::new(Code::Usage, "this command is one of several, and none is named");
+    }
     let message = error.render().to_string();
     let first = message.split("\n\n").next().unwrap_or_default();
     Error::new(Code::Usage, first.trim_start_matches("error: "))

@@ -95,6 +95,23 @@ fn wrong_arguments() {
         let outcome = Plugin::bare().args(&arguments).send(request(ApiVersion::V1, IMAGE));
         outcome.is(2, "", &format!("ECRP001 wrong arguments: {cause}; {remedy}"));
     }
+    let none = "this command is one of several, and none is named";
+    let rows = [
+        (vec!["docker"], none, "docker"),
+        (vec!["cache"], none, "cache"),
+        (vec!["cache", "list", "--verbose"], "unexpected argument '--verbose' found", "cache list"),
+        (vec!["install", "--verbose"], "unexpected argument '--verbose' found", "install"),
+        (
+            vec!["login-password"],
+            "neither a registry nor a region is named, by `--region` or `AWS_REGION`",
+            "login-password",
+        ),
+    ];
+    for (arguments, cause, command) in rows {
+        let remedy = format!("see `ecr-credential-provider {command} --help`");
+        let outcome = Plugin::bare().args(&arguments).send("");
+        outcome.is(2, "", &format!("ECRP001 wrong arguments: {cause}; {remedy}"));
+    }
 }
 
 /// A person who starts the program to see what it does would wait for ever otherwise.
