@@ -192,10 +192,22 @@ impl FileError {
     }
 }
 
+/// Far more than any file that is read has, in MiB. Devices have no end.
+const LARGEST_FILE: u64 = 256;
+
 /// Reads a file that is small by nature.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads files")]
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>, FileError> {
-    std::fs::read(path).map_err(|source| FileError { path: path.to_owned(), source })
+    let limit = LARGEST_FILE << 20;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(size) if size as u64 > limit => {
+            let reason = format!("it has more than {LARGEST_FILE} MiB");
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, reason))
+        }
+        read => read.map(|_| bytes),
+    }
+    .map_err(|source| FileError { path: path.to_owned(), source })
 }
 
 /// Writes a file that is nobody's yet to rely on, and the folders above it.

@@ -163,7 +163,16 @@ pub(super) fn parse(text: &str, lines_before: u64) -> Result<Node, Malformed> {
     let parsed = serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options);
     let mut node: Node = parsed.map(Node::from).map_err(|error| {
         let line = error.location().map_or(1, |location| location.line());
-        let text = error.to_string();
+        let error = match error.without_snippet() {
+            serde_saphyr::Error::AliasError { error, .. } => error,
+            other => other,
+        };
+        let text = match error {
+            serde_saphyr::Error::Budget { .. } => {
+                "values lie too deep in each other, or aliases make too many of them".to_owned()
+            }
+            other => other.to_string(),
+        };
         // What stands there may be a secret, so no word of it is quoted.
         let reason = text.split([':', '`', '"', '\n']).next().unwrap_or_default();
         let reason = reason.split(" at line ").next().unwrap_or_default().trim().to_owned();

@@ -416,6 +416,7 @@ fn what_cannot_be_read_is_said_so() {
     let text = "Nothing is left of rotated pull secrets for ECR in 2 objects.\n\nNot read\n  -:[..]\n";
     outcome.is(0, text, "");
     migrate(&["--check", "-"], &broken).is(1, text, "ECRP121 the manifests are malformed: -:[..]");
+    let deep = "{\"a\": ".repeat(5000);
     let rows = [
         (vec!["-"], "", "ECRP121 the manifests are malformed: there is no object in `-`; [..]"),
         (vec!["-"], "{{ nonsense\n: [", "ECRP121 the manifests are malformed: -:[..]"),
@@ -423,6 +424,16 @@ fn what_cannot_be_read_is_said_so() {
             vec!["nowhere.yaml"],
             "",
             "ECRP120 the manifests cannot be read: cannot read `DIR/nowhere.yaml`: [..]",
+        ),
+        (
+            vec!["/dev/zero"],
+            "",
+            "ECRP120 the manifests cannot be read: cannot read `/dev/zero`: it has more than 256 MiB; [..]",
+        ),
+        (
+            vec!["-"],
+            &deep,
+            "ECRP121 the manifests are malformed: -:1: values lie too deep in each other, or aliases make too many of them; [..]",
         ),
         (vec!["-"], "just text", "ECRP121 the manifests are malformed: there is no object in `-`; [..]"),
     ];

@@ -356,6 +356,11 @@ fn a_list_that_cannot_be_used_is_said_so() {
             "ECRP861 it is not known which images to pull: cannot read `/nowhere`: [..]".to_owned(),
         ),
         (
+            vec!["--file", "/dev/zero"],
+            "ECRP861 it is not known which images to pull: cannot read `/dev/zero`: it has more than 256 MiB; [..]"
+                .to_owned(),
+        ),
+        (
             vec!["--file", &empty],
             format!("ECRP861 it is not known which images to pull: no image is named; {usual}"),
         ),
