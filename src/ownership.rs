@@ -37,7 +37,8 @@ pub(crate) fn trusted(path: &Path, readers: Readers) -> Result<Option<PathBuf>, 
 /// those that it is in, is not looked at.
 pub(crate) fn trusted_below(root: &Path, path: &Path, readers: Readers) -> Result<Option<PathBuf>, Error> {
     if !path.is_absolute() {
-        return Err(Error::new(Code::Untrusted, format!("`{}` is not an absolute path", path.display())));
+        let error = Error::new(Code::Untrusted, format!("`{}` is not an absolute path", path.display()));
+        return Err(error.with_remedy("name it from `/` on"));
     }
     let mut ahead = steps_of(path);
     let mut place = PathBuf::from("/");
@@ -90,6 +91,7 @@ fn look(path: &Path) -> Result<Option<Metadata>, Error> {
 
 fn missing(path: &Path) -> Error {
     Error::new(Code::Untrusted, format!("`{}` leads nowhere", path.display()))
+        .with_remedy("correct the link, or remove it")
 }
 
 fn check(path: &Path, status: &Metadata, readers: Readers) -> Result<(), Error> {

@@ -11,6 +11,7 @@ use crate::error::{Code, Error};
 use crate::generate;
 use crate::generate::wanted::{self, Places, Target, WantedError};
 use crate::host::Host;
+use crate::image::ImageReference;
 use crate::install::{Install, Node, Outcome, Uninstall, Wanted, doctor};
 use crate::node::distribution::{self, Kind};
 use crate::node::layout::{CREDENTIALS, MICROK8S_CREDENTIALS};
@@ -33,7 +34,7 @@ pub(crate) struct InstallCommand {
     #[command(flatten, next_help_heading = "Identity")]
     identity: IdentityOptions,
     /// An image that the nodes must be able to pull: `doctor` walks its way in the end, and decides the exit status
-    #[arg(long, value_name = "IMAGE", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["dry_run", "root", "no_restart"])]
     image: Option<String>,
 }
 
@@ -73,6 +74,10 @@ struct NodeOptions {
 /// Installs.
 pub(crate) fn install(host: &Host, command: &InstallCommand) -> Result<(), Error> {
     let node = command.node.node(host)?;
+    if let Some(image) = &command.image {
+        let parsed = image.parse::<ImageReference>();
+        parsed.map_err(|error| Error::new(Code::ImageMalformed, format!("`{image}`: {error}")))?;
+    }
     let root = node.root;
     let wanted = command.wanted(root, node.is_live)?;
     let outcome = Install { node, wanted, dry_run: command.dry_run }.run()?;

@@ -22,7 +22,12 @@ pub(crate) fn with_entry(file: &Path, text: &str, entry: &ProviderEntry) -> Resu
             compact(&entry.to_json())
         ))
     };
-    let before = read(text).map_err(|error| refused(error.to_string()))?;
+    let before = read(text).map_err(|error| {
+        refused(match error {
+            serde_saphyr::Error::MultipleDocuments { .. } => "it has more than one document".into(),
+            other => other.to_string(),
+        })
+    })?;
     if !before["providers"].is_array() {
         return Err(refused("it has no list of providers".into()));
     }
@@ -321,6 +326,7 @@ mod tests {
         let rows = [
             (HEAD.to_owned(), "it has no list of providers"),
             (format!("{HEAD}providers: x\n"), "no list of providers"),
+            (format!("{HEAD}providers: []\n---\n{HEAD}"), "it has more than one document"),
             (format!("{HEAD}providers: &a [{{name: acr, {OTHER}}}]\nx: *a\n"), "form is not known"),
         ];
         for (text, cause) in rows {

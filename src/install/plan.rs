@@ -358,6 +358,8 @@ impl Planner<'_> {
 const OWN_FILE: &str = "50-ecr-credential-provider.yaml";
 
 fn text_of<'a>(path: &Path, content: &'a Content) -> Result<&'a str, Error> {
-    std::str::from_utf8(&content.bytes)
-        .map_err(|_| Error::new(Code::NodeUnclear, format!("`{}` is not UTF-8 text", path.display())))
+    std::str::from_utf8(&content.bytes).map_err(|_| {
+        let error = Error::new(Code::NodeUnclear, format!("`{}` is not UTF-8 text", path.display()));
+        error.with_remedy("write it as UTF-8 text, or bring back the one that was meant")
+    })
 }

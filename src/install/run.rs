@@ -102,6 +102,7 @@ impl Install<'_> {
         let there = &plan.distribution;
         say(&format!("found {}, started by `{}`", there.kind, there.service));
         let by = match &there.places[..] {
+            [] if there.route == Route::DefaultPath => "where it looks without being told".to_owned(),
             [] => "which it is not told yet".to_owned(),
             places => format!(
                 "by {}",

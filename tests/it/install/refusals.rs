@@ -35,6 +35,16 @@ fn a_node_that_is_not_known_or_not_sound_is_not_touched() {
             "ECRP803 this node cannot be changed without risk to what is there: `/etc/c.yaml`: ",
         ),
         (
+            with(kubeadm_deb(), &[(flags_file, flags), ("etc/c.yaml", "providers: []\n---\nkind: A\n")]),
+            "ECRP803 this node cannot be changed without risk to what is there: `/etc/c.yaml`: it has more than one document; correct the file, \
+             or add this provider to it by hand: ",
+        ),
+        (
+            with(kubeadm_deb(), &[("etc/ecr-credential-provider", "-> /etc/ecr-credential-provider")]),
+            "ECRP206 others can change or read a file that must be ours alone: `/etc/ecr-credential-provider` leads nowhere; correct the link, \
+             or remove it",
+        ),
+        (
             with(kubeadm_deb(), &[(flags_file, flags), ("etc/c.yaml", broken)]),
             "ECRP806 the kubelet would not start with this: the kubelet does not start: ",
         ),
@@ -57,6 +67,30 @@ fn a_node_that_is_not_known_or_not_sound_is_not_touched() {
     }
     let root = Root::with_package(&[kubelet, k3s]);
     root.runs(&["install", "--dry-run", "--distribution", "k3s"]);
+}
+
+/// What is asked for and could not be had: nothing is installed before that is said.
+#[test]
+fn wrong_options_change_nothing() {
+    let root = Root::with_package(&kubeadm_deb());
+    let original = root.tree();
+    let rows = [
+        (
+            vec!["install", "--image", "host/a"],
+            2,
+            "ECRP001 wrong arguments: the argument '--root <DIR>' cannot be used with '--image <IMAGE>'; \
+             see `ecr-credential-provider install --help`",
+        ),
+        (
+            vec!["install", "--credentials-file", "relative"],
+            1,
+            "ECRP206 others can change or read a file that must be ours alone: `relative` is not an absolute path; name it from `/` on",
+        ),
+    ];
+    for (arguments, code, line) in rows {
+        root.run(&arguments).is(code, "", line);
+        assert_eq!(root.tree(), original, "{line}");
+    }
 }
 
 /// Whoever can write there runs what he likes as root.
