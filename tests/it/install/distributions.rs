@@ -208,6 +208,8 @@ fn k3s_and_rke2_need_files_alone() {
         let root = Root::with_package(&files);
         let shown = root.runs(&["install", "--dry-run"]).stdout;
         assert!(shown.contains(&format!("started by `{service}`")), "{name}: {shown}");
+        let is_usual = shown.contains("where it looks without being told");
+        assert_eq!(is_usual, places == RANCHER, "{name}: {shown}");
         there_and_back(name, &root, places, |root| {
             let program = root.path(&places[1][1..]).join("ecr-credential-provider");
             assert_eq!(program.read_link().expect("a link"), Path::new("/").join(PROGRAM), "{name}");
