@@ -250,6 +250,7 @@ impl Fault {
             Self::Binary(..) => "name the program of this provider",
             Self::Trap(Trap::Scheme) => "leave out the scheme",
             Self::Trap(Trap::StarInPath(_)) => "leave out `*`: a path is right for all that begins with it",
+            Self::Trap(Trap::TagInPath(_)) => "leave out the tag or digest",
             Self::Trap(Trap::Ignored(_)) => "leave it out; `*` is the one wildcard",
             Self::Trap(Trap::AddressWithoutPort) => "add the port",
             Self::OpenPath(_) => "end it with `/` if no other path is meant",

@@ -228,6 +228,7 @@ mod tests {
                     "? a pattern has no scheme: the kubelet takes what stands before `://` for the host name",
                 ),
             ),
+            ("'a.b/c:1'", Some("? `/c:1` matches no image: the kubelet compares it without tag and digest")),
             ("a.b/*", Some("? `*` is no wildcard in a path: `/*` is a plain prefix")),
             ("'a?.b'", Some("? the kubelet ignores `?.b`: `?` and `#` end a pattern")),
             ("a.b/c", Some("? `a.b/c` is right for every path that begins so, `a.b/c-2` too")),

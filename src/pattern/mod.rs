@@ -90,6 +90,9 @@ impl Pattern {
         if self.path.contains(&b'*') {
             return Some(Trap::StarInPath(self.path().into_owned()));
         }
+        if self.path.contains(&b':') || self.path.contains(&b'@') {
+            return Some(Trap::TagInPath(self.path().into_owned()));
+        }
         self.labels.first().filter(|label| label.starts_with('[')).map(|_| Trap::AddressWithoutPort)
     }
 
@@ -181,6 +184,9 @@ pub enum Trap {
     /// `*` is a character like any other in a path.
     #[error("`*` is no wildcard in a path: `{0}` is a plain prefix")]
     StarInPath(String),
+    /// An image is compared without them.
+    #[error("`{0}` matches no image: the kubelet compares it without tag and digest")]
+    TagInPath(String),
     /// The brackets are taken for a class of characters.
     #[error("an IPv6 address matches only with a port")]
     AddressWithoutPort,

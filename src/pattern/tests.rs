@@ -98,6 +98,8 @@ fn knows_the_traps_that_the_kubelet_accepts() {
         ("https://r.corp", Some(Trap::Scheme)),
         ("r?.corp", Some(Trap::Ignored("?.corp".into()))),
         ("r.corp/*", Some(Trap::StarInPath("/*".into()))),
+        ("r.corp/a:1", Some(Trap::TagInPath("/a:1".into()))),
+        ("r.corp/a@sha256", Some(Trap::TagInPath("/a@sha256".into()))),
         ("[::1]", Some(Trap::AddressWithoutPort)),
         ("[::1]:5000", None),
         ("*.dkr.ecr.*.amazonaws.com/team/", None),

@@ -437,6 +437,7 @@ fn what_cannot_be_is_said() {
         ),
         ("config --registry *.amazonaws.com", "`*.amazonaws.com` is no host name of ECR; a name of yours"),
         ("config --registry https://public.ecr.aws", "`https://public.ecr.aws`: a pattern has no scheme"),
+        ("config --registry public.ecr.aws/a:1", "`public.ecr.aws/a:1`: `/a:1` matches no image"),
         ("config --registry public.ecr.aws/*", "`public.ecr.aws/*`: `*` is no wildcard in a path"),
         ("config --mirror registry.corp", "`--mirror registry.corp`: write NAME=REGISTRY"),
         ("config --mirror registry.corp=docker.io", "`docker.io` is no host name of ECR"),
